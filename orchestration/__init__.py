@@ -1,0 +1,1 @@
+"""What SQL can't say: reading the manifest, running dbt, fitting, publishing."""
