@@ -129,10 +129,10 @@ from (values
 create or replace view places as
 select country, region, city, postal_code, urbanicity, climate_zone, terrain, population from place_list;
 
--- One store for each of the first eight places.
+-- A store in every large town. Customers buy in the store of their town; who lives elsewhere buys online only.
 create or replace view stores as
 select
-    'store-' || (place_no + 1) as store_id,
+    'store-' || place_no as store_id,
     'Harbour & Pine ' || city as name,
     country,
     region,
@@ -140,7 +140,7 @@ select
     postal_code,
     case place_no % 3 when 0 then 'mall' when 1 then 'freestanding' else 'high street' end as format
 from place_list
-where place_no < 8;
+where urbanicity = 'urban';
 
 create or replace table category_list as
 from (values
@@ -155,8 +155,12 @@ from (values
 ) as category (category_no, category, lifestyle, keywords, nouns);
 
 -- 800 products: per category 100 ranks of popularity over 20 steps of price, 22 % apart, from 5 to 218 USD. Rank and price step are tied by
--- step = 7 * rank mod 20, hence (3 being the inverse of 7) rank = 3 * step mod 20 + 20 * j: a product can be found from its price by arithmetic.
+-- step = 7 * rank + 3 * category + 8 mod 20, hence (3 being the inverse of 7) rank = 3 * (step - 3 * category - 8) mod 20 + 20 * j: a product is
+-- found from its category and price by arithmetic, with no join. Of the five that share a price (j) the first sells most.
 create or replace macro list_price_cents(price_step) as cast(round(500 * power(1.22, price_step)) as integer);
+create or replace macro price_step_of(price_cents) as greatest(0, least(19, cast(round(ln(price_cents / 500) / ln(1.22)) as integer)));
+create or replace macro product_at(category_no, price_step, uniform_number) as
+    category_no * 100 + 3 * (price_step + 52 - 3 * category_no) % 20 + 20 * cast(floor(power(6, uniform_number)) - 1 as integer);
 
 create or replace table product_list as
 select
@@ -167,8 +171,8 @@ select
     category,
     brand,
     variant,
-    list_price_cents(popularity_rank * 7 % 20) as price_cents,
-    cast(round(list_price_cents(popularity_rank * 7 % 20) * (0.4 + 0.25 * uniform('cost', category_no * 100 + popularity_rank))) as integer)
+    list_price_cents((popularity_rank * 7 + category_no * 3 + 8) % 20) as price_cents,
+    cast(round(price_cents * (0.4 + 0.25 * uniform('cost', category_no * 100 + popularity_rank))) as integer)
         as cost_cents,
     -- The product block of the messages, without braces and price.
     '"product_id":"P' || lpad(cast(category_no * 100 + popularity_rank as varchar), 4, '0')
@@ -417,14 +421,14 @@ with keyed as (
         people.web_device_no,
         people.has_app,
         people.place_no,
-        people.source_campaign_no,
         place_list.currency,
         place_list.tax_rate,
         usd_rate(place_list.currency, quoted_day(purchases.day_number)) as rate,
         gamma_4('spend', order_key) / people.spend_rate * case when people.customer_group = 4 then 5 else 1 end as spend_usd,
         case when pick('lines', order_key, 100) < 55 then 1 when pick('lines', order_key, 100) < 85 then 2 else 3 end as lines,
         pick('coupon', order_key, 100) < 20 as has_coupon,
-        people.customer_group = 3 and pick('in store', order_key, 100) < 50 and purchases.purchase_no > 0 as is_in_store,
+        people.customer_group = 3 and place_list.urbanicity = 'urban' and purchases.purchase_no > 0
+            and pick('in store', order_key, 100) < 60 as is_in_store,
         pick('app order', order_key, 100) < 40 and people.has_app as is_app,
         case
             when people.customer_group <> 3 then 0
@@ -446,8 +450,8 @@ sized as (
         *,
         spend_usd * 100 / if(has_coupon, 0.9, 1.0) as target_cents,
         target_cents * [1.0, 0.65, 0.5][lines] as target_1,
-        target_cents * [0.0, 0.35, 0.3][lines] as target_2,
-        target_cents * [0.0, 0.0, 0.2][lines] as target_3,
+        target_cents * [null, 0.35, 0.3][lines] as target_2,
+        target_cents * [null, null, 0.2][lines] as target_3,
         cast(greatest(1, ceil(target_1 / 22000)) as integer) as quantity_1,
         cast(case when lines >= 2 then greatest(1, ceil(target_2 / 22000)) + if(target_2 > 2000, pick('two', order_key, 2), 0) end as integer)
             as quantity_2,
@@ -457,24 +461,16 @@ sized as (
         cast(greatest(1, round(target_3 / quantity_3 / rate)) as bigint) as unit_cents_3
     from keyed
 ),
-found as (
-    select
-        *,
-        cast(greatest(0, least(19, round(ln(target_1 / quantity_1 / 500) / ln(1.22)))) as integer) as price_step_1,
-        cast(greatest(0, least(19, round(ln(target_2 / quantity_2 / 500) / ln(1.22)))) as integer) as price_step_2,
-        cast(greatest(0, least(19, round(ln(target_3 / quantity_3 / 500) / ln(1.22)))) as integer) as price_step_3
-    from (select * replace (nullif(target_2, 0) as target_2, nullif(target_3, 0) as target_3) from sized)
-),
 priced as (
     select
-        * exclude (price_step_1, price_step_2, price_step_3, target_1, target_2, target_3, target_cents, tax_rate),
-        -- Two lines in three come from the favourite category; of the five products of a price the first sells most (Zipf).
-        100 * if(pick('like 1', order_key, 3) < 2, favourite_category_no, pick('other 1', order_key, 8))
-            + price_step_1 * 3 % 20 + 20 * cast(floor(power(6, uniform('rank 1', order_key))) - 1 as integer) as product_no_1,
-        100 * if(pick('like 2', order_key, 3) < 2, favourite_category_no, pick('other 2', order_key, 8))
-            + price_step_2 * 3 % 20 + 20 * cast(floor(power(6, uniform('rank 2', order_key))) - 1 as integer) as product_no_2,
-        100 * if(pick('like 3', order_key, 3) < 2, favourite_category_no, pick('other 3', order_key, 8))
-            + price_step_3 * 3 % 20 + 20 * cast(floor(power(6, uniform('rank 3', order_key))) - 1 as integer) as product_no_3,
+        * exclude (tax_rate),
+        -- Two lines in three come from the favourite category.
+        if(pick('like 1', order_key, 3) < 2, favourite_category_no, pick('other 1', order_key, 8)) as category_no_1,
+        if(pick('like 2', order_key, 3) < 2, favourite_category_no, pick('other 2', order_key, 8)) as category_no_2,
+        if(pick('like 3', order_key, 3) < 2, favourite_category_no, pick('other 3', order_key, 8)) as category_no_3,
+        product_at(category_no_1, price_step_of(target_1 / quantity_1), uniform('rank 1', order_key)) as product_no_1,
+        product_at(category_no_2, price_step_of(target_2 / quantity_2), uniform('rank 2', order_key)) as product_no_2,
+        product_at(category_no_3, price_step_of(target_3 / quantity_3), uniform('rank 3', order_key)) as product_no_3,
         unit_cents_1 * quantity_1 + coalesce(unit_cents_2 * quantity_2, 0) + coalesce(unit_cents_3 * quantity_3, 0) as gross_cents,
         cast(if(has_coupon, round(gross_cents * 0.1), 0) as bigint) as discount_cents,
         gross_cents - discount_cents as subtotal_cents,
@@ -482,7 +478,7 @@ priced as (
         cast(case when shipping_method = 'pickup' then 0 when shipping_method = 'express' then 1495 when subtotal_cents >= 7500 then 0
             else 595 end as bigint) as shipping_cents,
         cast(round(subtotal_cents * tax_rate) as bigint) as tax_cents
-    from found
+    from sized
 ),
 timed as (
     select
@@ -506,7 +502,9 @@ delivered as (
     from timed
 )
 select
-    * exclude (delivery_case),
+    * exclude (
+        delivery_case, target_cents, target_1, target_2, target_3, category_no_1, category_no_2, category_no_3, favourite_category_no, spend_usd
+    ),
     -- The last of the visit's steps, see order_script.
     started + pace_seconds * if(is_in_store, 0, 7 + 2 * lines + if(has_coupon, 2, 0)) as completed,
     if(is_in_store, 0, lines + if(has_coupon, 3, 0)) as script_no,
@@ -1090,7 +1088,7 @@ select
         || '","currency":"' || orders.currency || '","discount":' || money(orders.discount_cents)
         || if(orders.has_coupon, ',"coupon":"SAVE10"', '')
         || ',"shipping":' || money(orders.shipping_cents) || ',"shipping_method":"' || orders.shipping_method
-        || if(orders.is_in_store, '","channel":"in_store","store_id":"store-' || (orders.place_no % 8 + 1), '","channel":"online')
+        || if(orders.is_in_store, '","channel":"in_store","store_id":"store-' || orders.place_no, '","channel":"online')
         || '","use_case":"' || ['self', 'self', 'gift', 'work'][pick('use', orders.order_key, 4) + 1]
         || '","requested_delivery":"'
         || day_date(orders.day_number + case orders.shipping_method when 'pickup' then 0 when 'express' then 1 else 5 end) || '"' as order_head
@@ -1418,7 +1416,7 @@ with described as (
         *,
         kind_no in (6, 7, 8, 9, 11, 12) as is_order,
         '{' || if(kind_no = 6, '', '"order_id":"X' || stray_key || '",') || '"affiliation":"web","currency":"' || if(kind_no = 9, 'XXX', 'USD')
-            || '","channel":"' || if(kind_no = 11, 'in_store","store_id":"store-' || (stray_no % 8 + 1), 'online')
+            || '","channel":"' || if(kind_no = 11, 'in_store","store_id":"store-' || stray_no % 4, 'online')
             || '","discount":0.00,"shipping":0.00,"tax":0.00,"subtotal":' || amount || ',"revenue":' || amount || ',"total":' || amount
             || ',"products":[{' || line_block(product_list.block, product_cents, 1) || '}]'
             -- What is cut off at the end is no JSON.
