@@ -62,7 +62,9 @@ create or replace macro user_id_of(customer_group, person_no) as 'C' || customer
 create or replace macro device_id_of(device_no, is_app) as if(is_app, 'app-', 'web-') || lower(to_hex(hash(hash('device', device_no))));
 
 create or replace table settings as
-select cast(coalesce(getvariable('size'), '10000') as bigint) as size;
+select
+    cast(coalesce(getvariable('size'), '10000') as bigint) as size,
+    cast(coalesce(getvariable('until'), '2199-12-31') as date) as until_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 2. The truth. Steps below read these numbers from here, wherever the parameter is free; r = 3/2, p = 4 and q = 4 are the shapes that
@@ -331,7 +333,7 @@ select
     person_no % 99 = 9 as has_dead_mailbox,
     -- The campaign (number) that brought the person, or none.
     case
-        when purchases_per_week * 60 / spend_rate > 60 and pick('source', person_no, 100) < 45 then 14
+        when purchases_per_week * 60 / spend_rate > 130 and pick('source', person_no, 100) < 45 then 14
         when pick('source', person_no, 100) < 15 then 15
         when pick('source', person_no, 100) < 30 then 16
         when pick('source', person_no, 100) < 36 then 17
@@ -488,11 +490,14 @@ timed as (
         to_utc(day_number * 86400 + least(85000, time_of_day('order', order_key))) as started
     from priced
 ),
--- The collector's side. 1: sent twice; 2: sent again days later, with another timestamp. Both keep the message ids.
+-- The collector's side. 1: sent twice; 2: sent again days later, with another timestamp (both keep the message ids); 3: sent late.
+-- Orders of the planted customers are never late, so that the process is whole at any cut-off.
 delivered as (
     select
         *,
         case
+            when customer_group = 4 and person_no < 60 and purchase_no = 0 then 3
+            when customer_group in (3, 4) and pick('late', order_key, 100) < 2 then 3
             when is_in_store then 0
             when purchase_no = 0 and person_no // 3 < 6 then person_no // 3 % 3
             when pick('delivery', order_key, 1000) < 5 then 1
@@ -508,10 +513,17 @@ select
     -- The last of the visit's steps, see order_script.
     started + pace_seconds * if(is_in_store, 0, 7 + 2 * lines + if(has_coupon, 2, 0)) as completed,
     if(is_in_store, 0, lines + if(has_coupon, 3, 0)) as script_no,
-    cast(if(copy_no = 1 and delivery_case = 2, 86400 * least(2 + pick('days after', order_key, 4), last_day() - day_number), 0) as integer) as shift_seconds,
-    least(last_second(), completed + 2 + shift_seconds) as received,
+    cast(case
+        when copy_no = 1 and delivery_case = 2 then 86400 * least(2 + pick('days after', order_key, 4), last_day() - day_number)
+        else 0
+    end as integer) as shift_seconds,
+    cast(case
+        when delivery_case = 3 then 86400 * least(2 + pick('days late', order_key, 60), last_day() - day_number)
+        else shift_seconds
+    end as integer) as delay,
+    least(last_second(), completed + 2 + delay) as received,
     day_date(received // 86400) as received_date
-from delivered, unnest(if(delivery_case = 0, [0], [0, 1])) as copies (copy_no);
+from delivered, unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no);
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 6. Visits that end without an order
@@ -1490,4 +1502,4 @@ select
     context,
     received_date
 from messages
-where received_date <= coalesce(cast(getvariable('until') as date), date '2099-12-31');
+where received_date <= (select until_date from settings);
