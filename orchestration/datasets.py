@@ -1,14 +1,12 @@
 """Datasets: `datasets/<name>.sql` turns somebody's files into raw messages under `raw/<name>/`.
 
-The script does the thinking, in SQL. This file only finds the source, runs the script in a DuckDB of its own and writes what it
-left behind: relation `events` (CONTRACT.md's columns) and, where they exist, the reference relations. An import is either
-there as a whole or not at all, and running it again writes nothing that raw already has.
+The script does the thinking, in SQL. This file only runs it in a DuckDB of its own and writes what it left behind: relation
+`events` (the contract's columns) and, where they exist, the reference relations. An import is there as a whole or not at
+all, and running it again writes nothing that raw already has.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import json
 import os
 import re
@@ -26,6 +24,7 @@ import yaml
 
 from orchestration.errors import StrataError
 from orchestration.settings import PROJECT_DIR, Settings
+from orchestration.sources import Source, digest, locate_source, open_table, open_tables, quoted
 
 DATASETS_DIR = PROJECT_DIR / "datasets"
 
@@ -76,7 +75,10 @@ class DatasetHeader:
     size: int | None
     """The default of SIZE, for scripts that make their data; None = SIZE means nothing here."""
     columns: str
-    """The file of synonyms, in datasets/, by which a plain table's columns are recognised; empty = not a plain table."""
+    """A file of synonyms in datasets/: the source is one plain table, and the script reads it as `source_rows` with the
+    columns of that file, all text. Empty = the script opens its source itself."""
+    tables: bool
+    """The source is many tables, and the script reads them as `source_rows` (table_name, row as JSON)."""
     variables: dict[str, str]
     """Variables of dbt_project.yml that hold for this dataset (business_timezone, reporting_currency, ...)."""
 
@@ -89,6 +91,10 @@ class Prepared:
     import_id: str | None = None
     messages: int = 0
     files: int = 0
+    columns: tuple[tuple[str | None, str | None], ...] = ()
+    """For a plain table: (column as Strata names it, column of the source); None where one side has no counterpart."""
+    notes: tuple[str, ...] = ()
+    """What the script says of its reading of the source (its relation `notes`)."""
 
 
 def list_datasets() -> list[DatasetHeader]:
@@ -102,8 +108,8 @@ def describe(name: str) -> DatasetHeader:
     if not path.is_file():
         names = ", ".join(sorted(script.stem for script in DATASETS_DIR.glob("*.sql")))
         raise StrataError(
-            f"There is no dataset {name!r}: no datasets/{name}.sql. There are: {names}. For your own data put messages into "
-            f"raw/{name}/events/, or point RAW at them, or write datasets/{name}.sql (README, Bring your own data)."
+            f"There is no dataset {name!r}: no datasets/{name}.sql. There are: {names}. For your own data put "
+            f"messages into raw/{name}/events/, or point RAW at them, or write datasets/{name}.sql (README, Bring your own data)."
         )
     keys: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -116,25 +122,30 @@ def describe(name: str) -> DatasetHeader:
     size = keys.pop("size", "")
     if size and not size.isdigit():
         raise StrataError(f"datasets/{name}.sql: strata.size is {size!r}; it must be a whole number.")
-    needs_source = keys.pop("needs_source", "false")
-    if needs_source not in {"true", "false"}:
-        raise StrataError(f"datasets/{name}.sql: strata.needs_source is {needs_source!r}; it must be true or false.")
     header = DatasetHeader(
         name=name,
         path=path,
         description=keys.pop("description", ""),
         source=keys.pop("source", ""),
-        needs_source=needs_source == "true",
+        needs_source=_flag(name, keys, "needs_source"),
         size=int(size) if size else None,
         columns=keys.pop("columns", ""),
+        tables=_flag(name, keys, "tables"),
         variables=variables,
     )
     if keys:
         raise StrataError(
-            f"datasets/{name}.sql: unknown header strata.{next(iter(keys))}. Known: description, source, needs_source, size, "
-            f"columns, {', '.join(business_variables())}."
+            f"datasets/{name}.sql: unknown header strata.{next(iter(keys))}. Known: description, source, "
+            f"needs_source, size, columns, tables, {', '.join(business_variables())}."
         )
     return header
+
+
+def _flag(name: str, keys: dict[str, str], key: str) -> bool:
+    value = keys.pop(key, "false")
+    if value not in {"true", "false"}:
+        raise StrataError(f"datasets/{name}.sql: strata.{key} is {value!r}; it must be true or false.")
+    return value == "true"
 
 
 def business_variables() -> dict[str, object]:
@@ -147,8 +158,8 @@ def business_variables() -> dict[str, object]:
 def prepare(settings: Settings, *, source: str | None, size: int | None, until: date | None, now: datetime) -> Prepared:
     """Bring `raw/<dataset>/` up to date with the dataset's script and source. The caller holds the dataset's lock.
 
-    source: overrides the script's default source. size: overrides its default size. until: leave out messages whose received
-    date is later. now: the time that messages of a later import count as received, where the source doesn't say.
+    source: overrides the script's default source. size: overrides its default size. until: leave out messages whose
+    received date is later. now: when the messages of a later import were received, where the source doesn't say.
     Raises StrataError for whatever the user can put right; raw is then as it was.
     """
     raw = Path(settings.raw)
@@ -157,97 +168,74 @@ def prepare(settings: Settings, *, source: str | None, size: int | None, until: 
         return Prepared("nothing to import")
     header = describe(settings.dataset)
     size = _size_of(header, size)
-    location, fingerprint = locate_source(header, source)
-    import_id = _digest(header.path.read_text(encoding="utf-8"), _columns_text(header), fingerprint, str(size), str(until))
+    found = _source_of(header, source)
+    fingerprint = found.fingerprint if found else ""
+    import_id = digest(
+        header.path.read_text(encoding="utf-8"), _columns_text(header), fingerprint, str(size), str(until)
+    )
 
     _undo_killed_import(raw)
-    records = _records(raw) if any(events.rglob("*.parquet")) else []
+    imported = sorted(str(path) for path in events.rglob("*.parquet"))
+    records = _records(raw) if imported else []
     if any(record["import_id"] == import_id for record in records):
         return Prepared("unchanged", import_id)
     for record in records:
         if record["size"] != size:
             raise StrataError(
-                f"raw/{header.name} was made with SIZE={record['size']}, not {size}: first `make clean DATASET={header.name}`."
+                f"raw/{header.name} was made with SIZE={record['size']}, not {size}: "
+                f"first `make clean DATASET={header.name}`."
             )
-    # Blank received_at means "when it happened". That is right for a source that is loaded for the first time; what a newer
-    # export adds to it was received when it came, or it would be posted into books that are closed.
+    # Blank received_at means "when it happened". That is right for a source that is loaded for the first time; what a
+    # newer export adds to it was received when it came, or it would be posted into books that are closed.
     is_history = not records or any(record["source_fingerprint"] == fingerprint for record in records)
 
-    staged = raw / ".import"
-    with run_script(header, location, size=size, until=until, work=settings.home / ".duckdb_tmp" / settings.dataset) as db:
-        _build_messages(db, known=events, until=until, received_at=None if is_history else now)
-        counts = db.execute("select received_day, count(*) from messages group by all order by received_day nulls last").fetchall()
-        if not counts and not records:
-            raise StrataError(
-                f"datasets/{header.name}.sql found no messages"
-                + (f" up to {until}" if until else "")
-                + (f" in {location}" if location else "")
-                + ": check the source."
-            )
-        shutil.rmtree(staged, ignore_errors=True)
-        _write_events(db, counts, staged / "events", import_id)
+    work = settings.home / ".duckdb_tmp" / settings.dataset
+    with run_script(header, found, size=size, until=until, imported=imported, work=work) as db:
+        _build_messages(db, has_imported=bool(imported), received_at=None if is_history else now)
+        days = db.execute(
+            "select received_day, count(*) from messages group by received_day order by received_day nulls last"
+        ).fetchall()
+        if not days and not records:
+            raise StrataError(f"datasets/{header.name}.sql made no messages up to {until}: take a later day.")
+        staged = raw / ".import"
+        _write_events(db, days, staged / "events", import_id)
         references = _write_references(db, header, staged)
+        columns = db.execute("from source_columns").fetchall() if header.columns else []
+        notes = db.execute("select note from notes").fetchall() if _column_types(db, "notes") else []
 
     _move_into_place(staged, raw, import_id, references)
-    messages = sum(count for _, count in counts)
+    messages = sum(count for _, count in days)
     record = {
         "import_id": import_id,
-        "source": location,
+        "source": found.location if found else None,
         "source_fingerprint": fingerprint,
         "size": size,
         "until": str(until) if until else None,
         "messages": messages,
-        "files": len(counts),
+        "files": len(days),
         "imported_at": now.isoformat(timespec="seconds"),
     }
     with (raw / "imports.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
     (raw / ".importing").unlink()
-    return Prepared("imported", import_id, messages, len(counts))
-
-
-def locate_source(header: DatasetHeader, source: str | None) -> tuple[str | None, str]:
-    """Where the source lies (an absolute path, a glob or a URL; None = the script needs none) and its fingerprint.
-
-    The fingerprint is of the names, sizes and times of change of the files, so that a big source needn't be read to know it.
-    Raises StrataError when the source is missing, needed, or not wanted.
-    """
-    if source and not header.source and not header.needs_source:
-        raise StrataError(f"DATASET={header.name} makes its own data and takes no SOURCE: leave SOURCE={source} out.")
-    location = source or header.source
-    if not location:
-        if header.needs_source:
-            raise StrataError(
-                f"DATASET={header.name} needs SOURCE: `make refresh DATASET={header.name} SOURCE=path/to/your/files`. "
-                f"{header.description}"
-            )
-        return None, ""
-    if location.startswith("package:"):
-        location = _package_path(header, location)
-    elif "://" not in location:
-        location = str(Path(location).expanduser().absolute())
-    pattern = f"{location}/**" if "://" not in location and Path(location).is_dir() else location
-    try:
-        with duckdb.connect() as db:
-            files = db.execute(
-                "select filename, size, last_modified from read_blob($1) order by filename", [pattern]
-            ).fetchall()
-    except duckdb.Error as error:
-        raise StrataError(f"SOURCE={source or location} can't be read: {error}") from error
-    if not files:
-        raise StrataError(f"SOURCE={source or location} holds no file.")
-    root = len(os.path.commonpath([name for name, _, _ in files])) if len(files) > 1 else len(files[0][0])
-    return location, _digest(*(f"{name[root:]}\t{bytes_}\t{changed}" for name, bytes_, changed in files))
+    return Prepared("imported", import_id, messages, len(days), tuple(columns), tuple(note for (note,) in notes))
 
 
 @contextmanager
 def run_script(
-    header: DatasetHeader, location: str | None, *, size: int | None, until: date | None, work: Path
+    header: DatasetHeader,
+    source: Source | None,
+    *,
+    size: int | None,
+    until: date | None,
+    imported: Sequence[str],
+    work: Path,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Run the dataset's script in a DuckDB file of its own in folder `work`, which is emptied before and removed after.
 
-    The script reads `getvariable('source' | 'size' | 'until' | 'business_timezone' | 'reporting_currency')`. Yields the
-    connection, with relation `events` checked for its columns. Raises StrataError for errors in the script or its data.
+    The script reads `getvariable('source' | 'size' | 'until' | 'business_timezone' | 'reporting_currency')`, the messages
+    of earlier imports (`imported`: their files) as relation `imported`, and what DatasetHeader.columns and .tables promise.
+    Yields the connection, with relation `events` checked for its columns. Raises StrataError for errors in script or data.
     """
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -257,15 +245,34 @@ def run_script(
             db.execute("set threads = 2")
             db.execute("set memory_limit = $1", [os.environ.get("STRATA_MEMORY_LIMIT", "8GB")])
             db.execute("set temp_directory = $1", [str(work / "spill")])
-            variables = {**business_variables(), **header.variables}
+            business = {**business_variables(), **header.variables}
             for name, value in {
-                "source": location,
+                "source": source.location if source else None,
                 "size": size,
                 "until": until,
-                "business_timezone": variables["business_timezone"],
-                "reporting_currency": variables["reporting_currency"],
+                "business_timezone": business["business_timezone"],
+                "reporting_currency": business["reporting_currency"],
+                "imported": list(imported),
             }.items():
                 db.execute(f"set variable {name} = $1", [value])
+            db.execute(
+                """
+                create view imported as
+                select message_id, type, event, user_id, timestamp, received_at, properties
+                from read_parquet(getvariable('imported'), union_by_name = true, hive_partitioning = false)
+                """
+                if imported
+                else """
+                create table imported (
+                    message_id varchar, type varchar, event varchar, user_id varchar, timestamp timestamp,
+                    received_at timestamp, properties varchar
+                )
+                """
+            )
+            if source and header.columns:
+                open_table(db, source, DATASETS_DIR / header.columns)
+            if source and header.tables:
+                open_tables(db, source)
             try:
                 db.execute(header.path.read_text(encoding="utf-8"))
             except duckdb.Error as error:
@@ -279,7 +286,7 @@ def run_script(
 def _check_events(db: duckdb.DuckDBPyConnection, header: DatasetHeader) -> None:
     columns = _column_types(db, "events")
     if not columns:
-        raise StrataError(f"datasets/{header.name}.sql leaves no relation `events`: create one with CONTRACT.md's columns.")
+        raise StrataError(f"datasets/{header.name}.sql leaves no relation `events` with the contract's columns.")
     if missing := [column for column in EVENT_COLUMNS if column not in columns]:
         raise StrataError(
             f"datasets/{header.name}.sql: events lacks {', '.join(missing)}. Select every column of the contract, "
@@ -291,28 +298,25 @@ def _check_events(db: duckdb.DuckDBPyConnection, header: DatasetHeader) -> None:
         )
 
 
-def _build_messages(
-    db: duckdb.DuckDBPyConnection, *, known: Path, until: date | None, received_at: datetime | None
-) -> None:
+def _build_messages(db: duckdb.DuckDBPyConnection, *, has_imported: bool, received_at: datetime | None) -> None:
     """Relation `messages`: the contract's columns in the types raw files have, and `received_day` (null = unknown).
 
-    Only messages whose message_id no Parquet file under `known` has. Blank received_at becomes `received_at`, if given.
+    Only messages up to variable `until` whose message_id isn't in `imported`. Blank received_at becomes `received_at`, if
+    given.
     """
     types = _column_types(db, "events")
-    parquet = [str(path) for path in known.rglob("*.parquet")]
-    if parquet:
-        db.execute(
-            "create table known_messages as select distinct message_id "
-            "from read_parquet($1, union_by_name = true, hive_partitioning = false)",
-            [parquet],
-        )
+    if has_imported:
+        db.execute("create table known_messages as select distinct message_id from imported")
     db.execute("set variable received_at = $1", [_utc(received_at) if received_at else None])
     if "received_date" in types:
         received_day = "cast(events.received_date as date)"
     else:
         received_day = f"coalesce({_as_date('received_at', types)}, {_as_date('timestamp', types)})"
     # A table that brings its own received_date is read as it is, day by day; anything else is computed once.
-    is_ready = types.get("received_date") == "DATE" and not parquet and received_at is None and _is_table(db, "events")
+    is_ready = (
+        types.get("received_date") == "DATE" and not has_imported and received_at is None and _is_table(db, "events")
+    )
+    is_new = "not exists (from known_messages where known_messages.message_id = typed.message_id)"
     db.execute(
         f"""
         create {"view" if is_ready else "table"} messages as
@@ -329,7 +333,7 @@ def _build_messages(
         from typed
         where
             (getvariable('until') is null or received_day is null or received_day <= getvariable('until'))
-            {"and not exists (from known_messages where known_messages.message_id = typed.message_id)" if parquet else ""}
+            and {is_new if has_imported else "true"}
         """  # noqa: S608 - only names and types from this file's own lists
     )
 
@@ -354,13 +358,14 @@ def _time_type(kind: str) -> str:
 
 def _as_date(column: str, types: dict[str, str]) -> str:
     raw = _as_raw(column, types)
-    return f"cast(try_cast({raw} as {'timestamp' if _time_type(types[column]) == 'timestamp' else 'timestamptz'}) as date)"
+    moment = "timestamptz" if _time_type(types[column]) == "varchar" else "timestamp"
+    return f"cast(try_cast({raw} as {moment}) as date)"
 
 
 def _write_events(
     db: duckdb.DuckDBPyConnection, days: Sequence[tuple[date | None, int]], folder: Path, import_id: str
 ) -> None:
-    """One Parquet file per received day, sorted, so that the same messages give the same bytes. days: (day, messages)."""
+    """A Parquet file per received day, sorted: the same messages give the same bytes. days: (day, number of messages)."""
 
     def write(chunk: tuple[date | None, date | None]) -> None:
         first, last = chunk
@@ -383,7 +388,7 @@ def _write_events(
         )
 
     folder.mkdir(parents=True)
-    db.execute("set threads = 1")  # a thread per chunk: with more in one, a day's rows would spread over files at random
+    db.execute("set threads = 1")  # per chunk; with more, a day's rows would spread over files at random
     with ThreadPoolExecutor(max_workers=2) as pool:
         for _ in pool.map(write, _chunks(days)):
             pass
@@ -419,12 +424,12 @@ def _write_references(db: duckdb.DuckDBPyConnection, header: DatasetHeader, fold
             raise StrataError(f"datasets/{header.name}.sql: {table} lacks {key}.")
         columns = [
             f"cast({column if column in types else 'null'} as {kind}) as {column}" for column, kind in wanted.items()
-        ] + [f'"{column}"' for column in types if column not in wanted]
+        ] + [quoted(column) for column in types if column not in wanted]
         folder.mkdir(parents=True, exist_ok=True)
+        contents = f"select {', '.join(columns)} from {table} order by all"
         try:
             db.execute(
-                f"copy (select {', '.join(columns)} from {table} order by all) to $1 (format parquet, compression zstd)",  # noqa: S608
-                [str(folder / f"{table}.parquet")],
+                f"copy ({contents}) to $1 (format parquet, compression zstd)", [str(folder / f"{table}.parquet")]
             )
         except duckdb.ConversionException as error:
             raise StrataError(f"datasets/{header.name}.sql: {table}: {_plain(error)}") from error
@@ -433,7 +438,7 @@ def _write_references(db: duckdb.DuckDBPyConnection, header: DatasetHeader, fold
 
 
 def _move_into_place(staged: Path, raw: Path, import_id: str, references: Sequence[str]) -> None:
-    """Rename the staged files into raw. The note `.importing` lets the next import undo this one if it is killed here."""
+    """Rename the staged files into raw. By the note `.importing` the next import can undo this one if it is killed here."""
     (raw / ".importing").write_text(import_id, encoding="utf-8")
     for path in sorted((staged / "events").rglob("*.parquet")):
         target = raw / path.relative_to(staged)
@@ -464,6 +469,18 @@ def _records(raw: Path) -> list[dict]:
     return [json.loads(line) for line in lines[:-1]]  # what has no line end was never finished
 
 
+def _source_of(header: DatasetHeader, source: str | None) -> Source | None:
+    if source and not header.source and not header.needs_source:
+        raise StrataError(f"DATASET={header.name} makes its own data and takes no SOURCE: leave SOURCE={source} out.")
+    if not (source or header.source) and header.needs_source:
+        raise StrataError(
+            f"DATASET={header.name} needs SOURCE: `make refresh DATASET={header.name} SOURCE=path/to/your/files`. "
+            f"{header.description}."
+        )
+    location = source or header.source
+    return locate_source(location) if location else None
+
+
 def _size_of(header: DatasetHeader, size: int | None) -> int | None:
     if size is None:
         return header.size
@@ -472,20 +489,6 @@ def _size_of(header: DatasetHeader, size: int | None) -> int | None:
     if size < 1:
         raise StrataError(f"SIZE={size}: it must be at least 1.")
     return size
-
-
-def _package_path(header: DatasetHeader, location: str) -> str:
-    _, package, inside = location.split(":", 2)
-    try:
-        path = Path(str(importlib.metadata.distribution(package).locate_file(inside)))
-    except importlib.metadata.PackageNotFoundError:
-        path = None
-    if path is None or not path.exists():
-        raise StrataError(
-            f"DATASET={header.name} reads {inside} of the Python package {package}, which is not installed: `make setup` "
-            "installs it (dependency group `datasets`); or point SOURCE at a copy."
-        )
-    return str(path)
 
 
 def _columns_text(header: DatasetHeader) -> str:
@@ -502,10 +505,6 @@ def _column_types(db: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str
 
 def _is_table(db: duckdb.DuckDBPyConnection, relation: str) -> bool:
     return bool(db.execute("select 1 from duckdb_tables() where table_name = $1", [relation]).fetchall())
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
 def _utc(moment: datetime) -> datetime:
