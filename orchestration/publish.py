@@ -63,7 +63,7 @@ class _Mart:
     name: str
     description: str
     columns: dict[str, str]  # name -> description, in the order of the model's yml
-    sort_by: tuple[str, ...]
+    publication_order: tuple[str, ...]
     private_columns: tuple[str, ...]
 
     @property
@@ -85,9 +85,10 @@ def publish(
 ) -> Publication:
     """Write `published/<dataset>/strata-<run_id>.duckdb` and point the symlink `strata.duckdb` at it.
 
-    The caller holds `writer_lock` and has closed its own connections to the warehouse. `manifest` is dbt's
+    The caller holds `writer_lock` and has closed its own connections to the warehouse (dbt keeps one open after a run
+    in this process: `DuckDBConnectionManager.close_all_connections()`). `manifest` is dbt's
     `target/manifest.json`: every model of the schemas marts and quality is published, with its columns in the order of
-    its yml, its descriptions as comments, sorted by the model's `meta: {sort_by: [...]}`. `facts` (as_of,
+    its yml, its descriptions as comments, sorted by the model's `meta: {publication_order: [...]}`. `facts` (as_of,
     rules_version, checks_passed, ...: text, numbers, dates, or lists and mappings of them) become columns of the
     one-row table `main._publication`, beside what is known here: run_id, row counts, versions, commit, time.
 
@@ -156,7 +157,7 @@ def _marts(manifest: Mapping[str, Any]) -> list[_Mart]:
             name=node.get("alias") or node["name"],
             description=(node.get("description") or "").strip(),
             columns={column["name"]: (column.get("description") or "").strip() for column in node["columns"].values()},
-            sort_by=tuple(_meta(node).get("sort_by", ())),
+            publication_order=tuple(_meta(node).get("publication_order", ())),
             private_columns=tuple(
                 column["name"] for column in node["columns"].values() if _is_tagged(node) or _is_tagged(column)
             ),
@@ -225,11 +226,9 @@ def _faults(mart: _Mart, types: Mapping[str, str] | None) -> list[str]:
             faults.append(
                 f"{where} is {data_type}, which BI clients can't read: cast it to bigint, decimal(18, 2) or varchar."
             )
-    for column in mart.sort_by:
+    for column in mart.publication_order:
         if column not in types:
-            faults.append(
-                f"{mart.label} is to be sorted by {column!r}, which it doesn't have: correct sort_by in {yml}."
-            )
+            faults.append(f"{mart.label} is to be ordered by {column!r}, which it doesn't have: correct {yml}.")
     return sorted(faults)
 
 
@@ -244,7 +243,7 @@ def _attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings)
         connection.execute(f"set memory_limit = {_text(limit)}")
     try:
         connection.execute(f"attach {_text(str(settings.warehouse))} as warehouse (read_only)")
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
         raise StrataError(
             f"can't read the warehouse {settings.warehouse}: {error}\n"
             "Close the program that has it open (BI tools should open the published file), then refresh again."
@@ -276,7 +275,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, marts: Sequence[_Mart], tempora
     row_counts = {}
     for mart in marts:
         columns = ", ".join(_quoted(column) for column in mart.columns)
-        order = ", ".join(f"{_quoted(column)} nulls last" for column in mart.sort_by)
+        order = ", ".join(f"{_quoted(column)} nulls last" for column in mart.publication_order)
         source, target = f"warehouse.{mart.relation}", f"publication.{mart.relation}"
         connection.execute(
             f"create table {target} as select {columns} from {source}" + (f" order by {order}" if order else "")

@@ -66,7 +66,12 @@ def model(schema: str, name: str, *columns: str, **more: Any) -> dict[str, Any]:
 def a_manifest() -> dict[str, Any]:
     nodes = [
         model(
-            "marts", "customers", "order", "customer_id", "generation", config={"meta": {"sort_by": ["customer_id"]}}
+            "marts",
+            "customers",
+            "order",
+            "customer_id",
+            "generation",
+            config={"meta": {"publication_order": ["customer_id"]}},
         ),
         model("quality", "message_ledger", "received_date", "generation"),
         model("intermediate", "int_people", "email"),
@@ -184,8 +189,8 @@ def column_that_is_not_there(manifest: dict[str, Any]) -> None:
     manifest["nodes"]["model.strata.customers"]["columns"]["gone"] = {"name": "gone", "description": "Gone."}
 
 
-def sorted_by_nothing(manifest: dict[str, Any]) -> None:
-    manifest["nodes"]["model.strata.customers"]["config"]["meta"]["sort_by"] = ["nowhere"]
+def ordered_by_nothing(manifest: dict[str, Any]) -> None:
+    manifest["nodes"]["model.strata.customers"]["config"]["meta"]["publication_order"] = ["nowhere"]
 
 
 def missing_mart(manifest: dict[str, Any]) -> None:
@@ -202,7 +207,7 @@ def missing_mart(manifest: dict[str, Any]) -> None:
         (undescribed_column, r"marts\.customers\.order has no description"),
         (no_model_description, r"marts\.customers has no description"),
         (column_that_is_not_there, r"marts\.customers\.gone is described but not in the table"),
-        (sorted_by_nothing, r"marts\.customers is to be sorted by 'nowhere'"),
+        (ordered_by_nothing, r"marts\.customers is to be ordered by 'nowhere'"),
         (missing_mart, r"marts\.orders is a model but not a table"),
     ],
 )
