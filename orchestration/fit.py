@@ -112,7 +112,7 @@ def fit_spend(frequency: ArrayLike, repeat_spend_cents: ArrayLike, customers: Ar
         return SpendFit(repeat_buyers=repeat, **_unfitted(repeat))
 
     spend = cents / 100.0
-    scale = float((n * (spend / x)).sum() / repeat)
+    scale = math.exp(float(n @ np.log(spend / x)) / repeat)  # the geometric mean: one huge order must not set the unit
     objective = _spend_objective(x, spend / scale, n)
     units = np.array([1.0, 1.0, scale])
     fitted = _maximise(objective, repeat, len(SPEND_PARAMETERS), units, -repeat * math.log(scale))
@@ -195,9 +195,7 @@ def _order_objective(
                 n_x @ digamma(r + xs) + total * (math.log(alpha) - digamma(r)) - ns @ log_age - nl @ log_recency,
                 total * r / alpha - (ns * rx) @ inv_age - (nl * rx) @ inv_recency,
                 total * digamma(a + b) - n_x @ psi_abx + nl.sum() / a,
-                total * (digamma(a + b) - digamma(b))
-                + n_x @ (digamma(b + xs + m) - psi_abx)
-                - n_left_x @ inv_leave,
+                total * (digamma(a + b) - digamma(b)) + n_x @ (digamma(b + xs + m) - psi_abx) - n_left_x @ inv_leave,
             ]
         )
         if not with_hessian:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+
 from orchestration.fit import FAMILIES, ORDER_PARAMETERS, SPEND_PARAMETERS, OrderFit, SpendFit, fit_orders, fit_spend
 
 Columns = dict[str, np.ndarray]
@@ -61,7 +62,7 @@ def triangle(prefix: str, parameters: tuple[str, ...]) -> list[str]:
 
 
 def record(scope: str, cutoff_date: np.datetime64, orders: OrderFit, spend: SpendFit) -> dict:
-    """One fit, flat. `step` is the Cholesky factor of `cov`: its columns are independent steps of one standard error."""
+    """One fit, flat. `step` is the Cholesky factor of `cov`: each column is a step of one standard error."""
     row = {
         "scope": scope,
         "cutoff_date": cutoff_date.astype("datetime64[D]").item(),

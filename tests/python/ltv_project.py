@@ -32,7 +32,7 @@ CUSTOMER_SNAPSHOTS = pa.schema(
 
 
 class LtvProject:
-    """A temporary dbt project: the repository's LTV models and macros, and int_customer_snapshots from a Parquet file."""
+    """A temporary dbt project: the LTV models and macros as they are, and int_customer_snapshots from a file."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, replace: dict[str, str] | None = None) -> None:
         self.home = home
@@ -69,7 +69,8 @@ class LtvProject:
             "snapshots": snapshots,
             "snapshots_to_build": snapshots if build is None else list(build),
         }
-        where = ["--project-dir", str(self.home), "--profiles-dir", str(self.home), "--target-path", str(self.home / "t")]
+        where = ["--project-dir", str(self.home), "--profiles-dir", str(self.home)]
+        where += ["--target-path", str(self.home / "target")]
         quiet = ["--quiet", "--log-level-file", "none", "--no-use-colors"]
         result = dbtRunner().invoke(
             [command, "--select", *select.split(), *where, *quiet, "--vars", json.dumps(values)]
