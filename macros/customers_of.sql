@@ -11,7 +11,7 @@
     select
         snapshot_dates.snapshot_date,
         {{ relation }}.is_user or links.user_id is not null as is_known,
-        coalesce(links.user_id, {{ relation }}.actor_id) as actor_id
+        coalesce(links.user_id, {{ relation }}.actor_id) as resolved_id
         {%- for column in columns %},
         {{ relation }}.{{ column }}
         {%- endfor %}
@@ -35,13 +35,13 @@
     select
         links.snapshot_date,
         links.is_known or aliases.customer_id is not null as is_known,
-        {{ public_id('coalesce(aliases.customer_id, links.actor_id)') }} as customer_id
+        {{ public_id('coalesce(aliases.customer_id, links.resolved_id)') }} as customer_id
         {%- for column in columns %},
         links.{{ column }}
         {%- endfor %}
     from {{ relation }}_of_links as links
     left join {{ ref('int_alias_snapshots') }} as aliases
-        on links.snapshot_date = aliases.snapshot_date and links.actor_id = aliases.previous_id
+        on links.snapshot_date = aliases.snapshot_date and links.resolved_id = aliases.previous_id
 
 )
 {%- endmacro %}

@@ -6,9 +6,9 @@
 {%- endmacro %}
 
 {% macro default__add_seconds(column, seconds) -%}
-    make_timestamp(epoch_us({{ column }}) + 1000000 * ({{ seconds }}))
+    make_timestamp(epoch_us({{ column }}) + 1000000 * cast({{ seconds }} as bigint))
 {%- endmacro %}
 
 {% macro spark__add_seconds(column, seconds) -%}
-    timestamp_micros(unix_micros({{ column }}) + 1000000 * ({{ seconds }}))
+    timestamp_micros(unix_micros({{ column }}) + 1000000 * cast({{ seconds }} as bigint))
 {%- endmacro %}

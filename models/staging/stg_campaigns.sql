@@ -16,6 +16,12 @@ final as (
         try_cast(cost as decimal(18, 2)) as cost,
         currency
     from campaigns
+    where campaign_id is not null
+    qualify
+        row_number() over (
+            partition by campaign_id
+            order by campaign_name nulls last, channel nulls last, started_on nulls last, ended_on nulls last, cost nulls last, currency nulls last
+        ) = 1
 
 )
 

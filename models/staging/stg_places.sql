@@ -17,6 +17,12 @@ final as (
         terrain,
         try_cast(population as integer) as population
     from places
+    where country is not null
+    qualify
+        row_number() over (
+            partition by country, city, postal_code
+            order by region nulls last, urbanicity nulls last, climate_zone nulls last, terrain nulls last, population nulls last
+        ) = 1
 
 )
 

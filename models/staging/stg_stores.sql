@@ -16,6 +16,12 @@ final as (
         postal_code,
         format as store_format
     from stores
+    where store_id is not null
+    qualify
+        row_number() over (
+            partition by store_id
+            order by name nulls last, country nulls last, region nulls last, city nulls last, postal_code nulls last, format nulls last
+        ) = 1
 
 )
 

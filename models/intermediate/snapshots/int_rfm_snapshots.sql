@@ -1,0 +1,91 @@
+-- Recency, frequency and monetary scores of the buyers, and the named group of the three.
+{% set measures = ['recency', 'frequency', 'monetary'] -%}
+with buyers as (
+
+    select * from {{ ref('int_customer_snapshots') }}
+    where is_buyer and snapshot_date in ({{ snapshots_to_build() }})
+
+),
+
+-- The share of the buyers who are below. Equal customers have equal shares, so that no tie is cut in two.
+ranked as (
+
+    select
+        snapshot_date,
+        customer_id,
+        percent_rank() over (
+            partition by snapshot_date order by days_since_last_order desc nulls first
+        ) as recency_share,
+        percent_rank() over (partition by snapshot_date order by orders nulls first) as frequency_share,
+        percent_rank() over (partition by snapshot_date order by net_revenue nulls first) as monetary_share
+    from buyers
+
+),
+
+scored as (
+
+    select
+        ranked.snapshot_date,
+        ranked.customer_id,
+        {% for measure in measures -%}
+        {{ measure }}_bands.band as {{ measure }}_score{{ ',' if not loop.last }}
+        {% endfor %}
+    from ranked
+    {% for measure in measures -%}
+    left join {{ ref('quantile_bands') }} as {{ measure }}_bands
+        on
+            {{ measure }}_bands.attribute = '{{ measure }}_score'
+            and ranked.{{ measure }}_share >= {{ measure }}_bands.from_share
+            and ranked.{{ measure }}_share < {{ measure }}_bands.below_share
+    {% endfor %}
+),
+
+kinds as (
+
+    select distinct
+        recency_score,
+        frequency_score,
+        monetary_score
+    from scored
+
+),
+
+grouped as (
+
+    select
+        kinds.*,
+        rules.rfm_group
+    from kinds
+    inner join {{ ref('rfm_groups') }} as rules
+        on
+            {% for measure in measures -%}
+            {{ 'and ' if not loop.first }}cast(kinds.{{ measure }}_score as integer)
+            between coalesce(rules.{{ measure }}_from, 1) and coalesce(rules.{{ measure }}_to, 5)
+            {% endfor -%}
+    qualify
+        row_number() over (
+            partition by kinds.recency_score, kinds.frequency_score, kinds.monetary_score
+            order by rules.priority nulls last
+        ) = 1
+
+),
+
+final as (
+
+    select
+        scored.snapshot_date,
+        scored.customer_id,
+        scored.recency_score,
+        scored.frequency_score,
+        scored.monetary_score,
+        grouped.rfm_group
+    from scored
+    left join grouped
+        on
+            scored.recency_score = grouped.recency_score
+            and scored.frequency_score = grouped.frequency_score
+            and scored.monetary_score = grouped.monetary_score
+
+)
+
+select * from final

@@ -1,0 +1,89 @@
+with customers as (
+
+    select * from {{ ref('int_customer_snapshots') }}
+
+),
+
+snapshot_dates as (
+
+    select * from {{ ref('int_snapshot_dates') }}
+
+),
+
+stages as (
+
+    select * from {{ ref('int_lifecycle_snapshots') }}
+
+),
+
+segments as (
+
+    select
+        *,
+        lag(micro_segment_id) over (
+            partition by customer_id order by snapshot_date nulls last
+        ) as previous_micro_segment_id
+    from {{ ref('micro_customer_snapshots') }}
+
+),
+
+lifetime_values as (
+
+    select * from {{ ref('ltv_customer_snapshots') }}
+
+),
+
+final as (
+
+    select
+        customers.snapshot_date,
+        customers.customer_id,
+        snapshot_dates.is_latest,
+        snapshot_dates.is_month_end,
+        segments.macro_segment,
+        segments.micro_segment_id,
+        segments.micro_segment,
+        segments.previous_micro_segment_id,
+        stages.lifecycle_stage,
+        customers.is_buyer,
+        customers.orders,
+        customers.revenue,
+        customers.net_revenue,
+        customers.sessions_90d,
+        customers.orders_90d,
+        customers.net_revenue_90d,
+        customers.orders_365d,
+        customers.net_revenue_365d,
+        customers.days_since_last_order,
+        customers.average_days_between_orders,
+        lifetime_values.ltv_status,
+        lifetime_values.probability_alive,
+        lifetime_values.expected_orders_365d,
+        lifetime_values.historic_ltv,
+        lifetime_values.predicted_ltv_90d,
+        lifetime_values.predicted_ltv_180d,
+        lifetime_values.predicted_ltv_365d,
+        lifetime_values.predicted_ltv_365d_low,
+        lifetime_values.predicted_ltv_365d_high,
+        lifetime_values.predicted_ltv_1095d,
+        customers.frequency,
+        round(cast(customers.recency_days as double) / 7, 6) as recency_weeks,
+        round(cast(customers.age_days as double) / 7, 6) as age_weeks,
+        case
+            when customers.frequency > 0
+                then round(cast(customers.repeat_spend as double) / customers.frequency, 6)
+        end as monetary_value
+    from customers
+    inner join snapshot_dates on customers.snapshot_date = snapshot_dates.snapshot_date
+    left join stages
+        on customers.snapshot_date = stages.snapshot_date and customers.customer_id = stages.customer_id
+    left join segments
+        on customers.snapshot_date = segments.snapshot_date and customers.customer_id = segments.customer_id
+    left join lifetime_values
+        on
+            customers.snapshot_date = lifetime_values.snapshot_date
+            and customers.customer_id = lifetime_values.customer_id
+
+)
+
+select * from final

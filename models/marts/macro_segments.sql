@@ -1,0 +1,81 @@
+with measures as (
+
+    select * from {{ ref('micro_segment_measures') }}
+
+),
+
+rules as (
+
+    select * from {{ ref('macro_segment_rules') }}
+
+),
+
+bases as (
+
+    select
+        macro_segment,
+        max(snapshot_date) as last_snapshot_date
+    from measures
+    where micro_segment_id is null
+    group by macro_segment
+
+),
+
+now as (
+
+    select * from measures
+    where micro_segment_id is null and snapshot_date = {{ as_of() }}
+
+),
+
+micro_counts as (
+
+    select
+        macro_segment,
+        count(*) as micro_segments
+    from measures
+    where micro_segment_id is not null and snapshot_date = {{ as_of() }}
+    group by macro_segment
+
+),
+
+rule_texts as (
+
+    select
+        priority,
+        macro_segment,
+        {% for dimension in ['customer_type', 'region', 'country', 'age_band', 'industry', 'company_size_band'] -%}
+        coalesce(' and {{ dimension }} = ' || {{ dimension }}, '')
+        {{ '||' if not loop.last }}
+        {% endfor %} as conditions
+    from rules
+
+),
+
+final as (
+
+    select
+        bases.macro_segment,
+        rule_texts.priority as rule_priority,
+        case
+            when bases.macro_segment = 'All customers' then 'everybody'
+            when bases.macro_segment = 'Other customers' then 'all whose macro-segment is too small to be shown'
+            when rule_texts.conditions = '' then 'everybody whom no rule before matches'
+            else substr(rule_texts.conditions, 6)
+        end as rule,
+        bases.last_snapshot_date = {{ as_of() }} as is_current,
+        coalesce(micro_counts.micro_segments, 0) as micro_segments,
+        coalesce(now.customers, 0) as customers,
+        coalesce(now.buyers, 0) as buyers,
+        cast(coalesce(now.net_revenue_365d, 0) as decimal(18, 2)) as net_revenue_365d,
+        now.predicted_ltv_365d,
+        now.predicted_ltv_365d_low,
+        now.predicted_ltv_365d_high
+    from bases
+    left join rule_texts on bases.macro_segment = rule_texts.macro_segment
+    left join now on bases.macro_segment = now.macro_segment
+    left join micro_counts on bases.macro_segment = micro_counts.macro_segment
+
+)
+
+select * from final

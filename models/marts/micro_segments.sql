@@ -1,0 +1,55 @@
+with tree as (
+
+    select * from {{ ref('micro_tree') }}
+
+),
+
+measures as (
+
+    select * from {{ ref('micro_segment_measures') }}
+    where micro_segment_id is not null and snapshot_date = {{ as_of() }}
+
+),
+
+-- A segment's rule may change in what its remainder leaves out: the latest holds.
+segments as (
+
+    select
+        micro_segment_id,
+        max_by(micro_segment, snapshot_date) as micro_segment,
+        max_by(macro_segment, snapshot_date) as macro_segment,
+        max_by(rule, snapshot_date) as rule,
+        max_by(rule_sql, snapshot_date) as rule_sql,
+        max_by(is_remainder, snapshot_date) as is_remainder,
+        min(snapshot_date) as first_snapshot_date,
+        max(snapshot_date) as last_snapshot_date
+    from tree
+    group by micro_segment_id
+
+),
+
+final as (
+
+    select
+        segments.micro_segment_id,
+        segments.micro_segment,
+        segments.macro_segment,
+        segments.rule,
+        segments.rule_sql,
+        segments.is_remainder,
+        segments.last_snapshot_date = {{ as_of() }} as is_current,
+        segments.first_snapshot_date,
+        segments.last_snapshot_date,
+        coalesce(measures.customers, 0) as customers,
+        coalesce(measures.buyers, 0) as buyers,
+        coalesce(measures.email_contactable_customers, 0) as email_contactable_customers,
+        cast(coalesce(measures.net_revenue_365d, 0) as decimal(18, 2)) as net_revenue_365d,
+        measures.predicted_ltv_365d,
+        measures.predicted_ltv_365d_low,
+        measures.predicted_ltv_365d_high
+    from segments
+    left join measures on segments.micro_segment_id = measures.micro_segment_id
+
+)
+
+select * from final

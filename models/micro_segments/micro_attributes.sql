@@ -1,0 +1,88 @@
+-- Every attribute that a layer may split by, one column each, as of the snapshot date. Unknown is a value of its own;
+-- what only buyers have is `none` for the others.
+with customers as (
+
+    select
+        snapshot_date,
+        customer_id,
+        is_buyer
+    from {{ ref('int_customer_snapshots') }}
+    where snapshot_date in ({{ snapshots_to_build() }})
+
+),
+
+attributes as (
+
+    select * from {{ ref('int_attribute_snapshots') }}
+    where snapshot_date in ({{ snapshots_to_build() }})
+
+),
+
+macro_segments as (
+
+    select * from {{ ref('macro_customer_snapshots') }}
+    where snapshot_date in ({{ snapshots_to_build() }})
+
+),
+
+stages as (
+
+    select * from {{ ref('int_lifecycle_snapshots') }}
+    where snapshot_date in ({{ snapshots_to_build() }})
+
+),
+
+rfm as (
+
+    select * from {{ ref('int_rfm_snapshots') }}
+    where snapshot_date in ({{ snapshots_to_build() }})
+
+),
+
+tiers as (
+
+    select * from {{ ref('micro_ltv_tiers') }}
+    where snapshot_date in ({{ snapshots_to_build() }})
+
+),
+
+acquisition as (
+
+    select * from {{ ref('int_acquisition_snapshots') }}
+    where snapshot_date in ({{ snapshots_to_build() }})
+
+),
+
+final as (
+
+    select
+        customers.snapshot_date,
+        customers.customer_id,
+        macro_segments.macro_segment,
+        {% for attribute in [
+            'customer_type', 'region', 'country', 'city', 'age_band', 'gender', 'industry', 'company_size_band',
+        ] -%}
+        attributes.{{ attribute }},
+        {% endfor -%}
+        coalesce(stages.lifecycle_stage, 'unknown') as lifecycle_stage,
+        {% for attribute in ['rfm_group', 'recency_score', 'frequency_score', 'monetary_score'] -%}
+        coalesce(rfm.{{ attribute }}, 'none') as {{ attribute }},
+        {% endfor -%}
+        coalesce(tiers.ltv_tier, 'none') as ltv_tier,
+        coalesce(acquisition.acquisition_source, 'unknown') as acquisition_source
+    from customers
+    inner join attributes
+        on customers.snapshot_date = attributes.snapshot_date and customers.customer_id = attributes.customer_id
+    inner join macro_segments
+        on
+            customers.snapshot_date = macro_segments.snapshot_date
+            and customers.customer_id = macro_segments.customer_id
+    {% for relation in ['stages', 'rfm', 'tiers', 'acquisition'] -%}
+    left join {{ relation }}
+        on
+            customers.snapshot_date = {{ relation }}.snapshot_date
+            and customers.customer_id = {{ relation }}.customer_id
+    {% endfor %}
+)
+
+select * from final
