@@ -434,7 +434,8 @@ with keyed as (
         pick('app order', order_key, 100) < 40 and people.has_app as is_app,
         case
             when people.customer_group <> 3 then 0
-            when purchases.purchase_no = 0 and people.group_member_no < 10 then people.group_member_no + 1
+            when purchases.purchase_no = 0 and people.group_member_no < 10
+                then [1, 10, 3, 4, 5, 6, 7, 8, 9, 2][people.group_member_no + 1]
             else coalesce(
                 [1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 6, 7, 8, 8, 8, 8, 8, 8, 8, 8, 9, 9, 9, 9, 10][
                     1 + pick('case', order_key, if(people.group_member_no % 5 = 0, 50, 120))
@@ -688,7 +689,7 @@ from (values
     (4, 1, 'Order Refunded', 0.2, 5),
     (4, 2, 'Order Refunded', 0.2, 9),
     (4, 3, 'Order Refunded', 0.1, 15),
-    (5, 1, 'Order Refunded', 1.5, 6),
+    (5, 1, 'Order Refunded', 2.5, 6),
     (6, 1, 'Order Refunded', null, 8),
     (7, 1, 'Order Refunded', 0.3, 0),
     (8, 1, 'Order Refunded', null, 10),
