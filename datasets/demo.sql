@@ -14,7 +14,8 @@
 --
 -- How it is built: narrow base tables (people, orders, visits, mailings, ...) hold integers only: each row is one person, one order, one visit.
 -- A script table says which messages make up a visit, and views join the two and write the JSON. The day of receipt is a column of the base
--- tables, so a filter on `events.received_date` is evaluated there, before a single JSON string is built.
+-- tables, so a filter on `events.received_date` is evaluated there, before a single JSON string is built; and they are sorted by it, so that a
+-- range of days is read as a whole, and not picked out of all days' rows.
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 1. Chance without randomness, the calendar, money
@@ -524,7 +525,8 @@ select
     end as integer) as delay,
     least(last_second(), completed + 2 + delay) as received,
     day_date(received // 86400) as received_date
-from delivered, unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no);
+from delivered, unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no)
+order by received_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 6. Visits that end without an order
@@ -675,7 +677,8 @@ select
     day_date(received // 86400) as received_date
 from chosen
 inner join visit_kinds on visit_kinds.kind_no = chosen.kind_no,
-    unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no);
+    unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no)
+order by received_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 7. What becomes of orders
@@ -701,11 +704,10 @@ from (values
 create or replace table order_changes as
 with changed as (
     select
-        orders.order_key,
+        orders.* exclude (received, received_date),
         change_script.change_no,
         change_script.event,
         change_script.share,
-        orders.order_case,
         orders.completed + case
             -- Too early: the refund is known two hours before its order.
             when orders.order_case = 7 then -7200
@@ -717,11 +719,10 @@ with changed as (
     where orders.copy_no = 0
     union all
     select
-        order_key,
+        orders.* exclude (received, received_date),
         9 as change_no,
         'Product Reviewed' as event,
         null as share,
-        0 as order_case,
         completed + 86400 * least(6 + pick('review days', order_key, 20), last_day() - day_number) + 90 as happened
     from orders
     where copy_no = 0 and customer_group > 0 and pick('review', order_key, 100) < 12
@@ -730,7 +731,8 @@ select
     *,
     cast(happened + 5 as integer) as received,
     day_date(received // 86400) as received_date
-from changed;
+from changed
+order by received_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 8. Mailings: e-mail, push, experiments
@@ -839,7 +841,8 @@ select
     cast(happened as integer) as happened,
     cast(happened + 2 as integer) as received,
     day_date(received // 86400) as received_date
-from stepped;
+from stepped
+order by received_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 9. Profiles: who people say they are, accounts, subscriptions, surveys
@@ -898,7 +901,8 @@ select
     *,
     cast(happened + 1 as integer) as received,
     day_date(received // 86400) as received_date
-from due;
+from due
+order by received_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 10. Messages that are wrong from the beginning, and sales to unknown customers. They come beside the good ones, so that the truth stays whole.
@@ -1085,6 +1089,12 @@ select
     try_cast(right(step, 1) as integer) as item
 from (select script_no, unnest(steps) as step, unnest(range(len(steps)))::integer as step_no from steps);
 
+-- An order, or an order and what became of it: both are told by the same strings.
+create or replace view order_rows as
+select orders.*, 0 as change_no, null as event, null as share, completed as happened from orders
+union all by name
+from order_changes;
+
 create or replace view order_details as
 select
     orders.*,
@@ -1093,7 +1103,9 @@ select
     if(orders.is_in_store, null, device_id_of(if(orders.is_app, orders.person_no, orders.web_device_no), orders.is_app)) as anonymous_id,
     if(orders.customer_group = 0, null, user_id_of(orders.customer_group, orders.person_no)) as user_id,
     context_of(orders.is_app, orders.person_no, place_list.locale, place_list.timezone, null::varchar) as context,
-    line_block(first_product.block, orders.unit_cents_1, orders.quantity_1) as line_1,
+    first_product.product_id,
+    -- An update takes one more of the first product.
+    line_block(first_product.block, orders.unit_cents_1, orders.quantity_1 + if(orders.event = 'Order Updated', 1, 0)) as line_1,
     line_block(second_product.block, orders.unit_cents_2, orders.quantity_2) as line_2,
     line_block(third_product.block, orders.unit_cents_3, orders.quantity_3) as line_3,
     '[{' || line_1 || '}' || coalesce(',{' || line_2 || '}', '') || coalesce(',{' || line_3 || '}', '') || ']' as products_json,
@@ -1105,7 +1117,7 @@ select
         || '","use_case":"' || ['self', 'self', 'gift', 'work'][pick('use', orders.order_key, 4) + 1]
         || '","requested_delivery":"'
         || day_date(orders.day_number + case orders.shipping_method when 'pickup' then 0 when 'express' then 1 else 5 end) || '"' as order_head
-from orders
+from order_rows as orders
 inner join place_list on place_list.place_no = orders.place_no
 inner join product_list as first_product on first_product.product_no = orders.product_no_1
 left join product_list as second_product on second_product.product_no = orders.product_no_2
@@ -1114,7 +1126,7 @@ left join product_list as third_product on third_product.product_no = orders.pro
 create or replace view order_messages as
 with detailed as (
     select
-        order_details.*,
+        order_details.* exclude (event),
         '{' || order_head || ',"checkout_id":"k' || order_key || '","subtotal":' || money(subtotal_cents) || ',"revenue":' || money(subtotal_cents)
             || ',"tax":' || money(tax_cents) || ',"total":' || money(subtotal_cents + shipping_cents + tax_cents)
             -- Some senders write the list as a string.
@@ -1127,6 +1139,7 @@ with detailed as (
             || '}' as completed_properties,
         iso(received) as received_at
     from order_details
+    where change_no = 0
 )
 select
     'o' || detailed.order_key || '-' || script.step_no as message_id,
@@ -1164,26 +1177,11 @@ inner join order_script as script on script.script_no = detailed.script_no;
 create or replace view order_change_messages as
 with detailed as (
     select
-        order_details.* exclude (received, received_date),
-        changes.change_no,
-        changes.event,
-        changes.share,
-        changes.happened,
-        changes.received,
-        changes.received_date,
-        -- An update takes one more of the first product.
-        subtotal_cents + if(changes.event = 'Order Updated', unit_cents_1, 0) as new_subtotal_cents,
-        cast(round(new_subtotal_cents * tax_cents / greatest(subtotal_cents, 1)) as bigint) as new_tax_cents,
-        if(
-            changes.event = 'Order Updated',
-            '[{' || line_block(product_list.block, unit_cents_1, quantity_1 + 1) || '}'
-                || coalesce(',{' || line_2 || '}', '') || coalesce(',{' || line_3 || '}', '') || ']',
-            products_json
-        ) as new_products_json,
-        product_list.product_id
-    from order_changes as changes
-    inner join order_details on order_details.order_key = changes.order_key and order_details.copy_no = 0
-    inner join product_list on product_list.product_no = order_details.product_no_1
+        *,
+        subtotal_cents + if(event = 'Order Updated', unit_cents_1, 0) as new_subtotal_cents,
+        cast(round(new_subtotal_cents * tax_cents / greatest(subtotal_cents, 1)) as bigint) as new_tax_cents
+    from order_details
+    where change_no > 0
 )
 select
     'r' || order_key || '-' || change_no as message_id,
@@ -1210,7 +1208,7 @@ select
             || if(event = 'Order Completed', ',"checkout_id":"k' || order_key || '","subtotal":' || money(new_subtotal_cents), '')
             || ',"revenue":' || money(new_subtotal_cents)
             || ',"tax":' || money(new_tax_cents) || ',"total":' || money(new_subtotal_cents + shipping_cents + new_tax_cents)
-            || ',"products":' || new_products_json || '}'
+            || ',"products":' || products_json || '}'
     end as properties,
     null::varchar as traits,
     context,
