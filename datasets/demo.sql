@@ -177,11 +177,12 @@ select
     list_price_cents((popularity_rank * 7 + category_no * 3 + 8) % 20) as price_cents,
     cast(round(price_cents * (0.4 + 0.25 * uniform('cost', category_no * 100 + popularity_rank))) as integer)
         as cost_cents,
-    -- The product block of the messages, without braces and price.
+    -- The product block of the messages, without braces: without and with the list price.
     '"product_id":"P' || lpad(cast(category_no * 100 + popularity_rank as varchar), 4, '0')
         || '","sku":"SKU-' || lpad(cast(category_no * 100 + popularity_rank as varchar), 4, '0') || '-' || left(upper(variant), 2)
         || '","category":"' || category || '","name":"' || brand || ' ' || style || ' ' || nouns[popularity_rank % 5 + 1]
-        || '","brand":"' || brand || '","variant":"' || variant || '"' as block
+        || '","brand":"' || brand || '","variant":"' || variant || '"' as block,
+    block || ',"price":' || money(price_cents) as listed_block
 from category_list
 cross join (select unnest(range(100))::integer as popularity_rank)
 cross join lateral (
@@ -967,12 +968,13 @@ select
 from chains;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
--- 11. The messages. Strings are built once per visit where they can be, and only then joined with the script.
+-- 11. The messages. Strings are built once per visit where they can be, and only then joined with the script; and by concat(), which writes a
+--     string once, where a chain of || copies it at every step (2.6 times the cost). Beware: concat() takes null for an empty string.
 ------------------------------------------------------------------------------------------------------------------------------------------------
 
 create or replace macro context_of(is_app, device_no, locale, timezone, campaign) as
-    '{"device":{"type":"' || if(is_app, 'ios', if(device_no % 2 = 0, 'desktop', 'mobile')) || '"},"ip":"203.0.113.' || device_no % 256
-        || '","locale":"' || locale || '","timezone":"' || timezone || '"' || coalesce(campaign, '') || '}';
+    concat('{"device":{"type":"', if(is_app, 'ios', if(device_no % 2 = 0, 'desktop', 'mobile')), '"},"ip":"203.0.113.', device_no % 256,
+        '","locale":"', locale, '","timezone":"', timezone, '"', coalesce(campaign, ''), '}');
 
 -- The UTM part of the context. The search term is filled in per visit.
 create or replace view campaign_tags as
@@ -985,9 +987,8 @@ select
     channel = 'search' as has_term
 from campaign_list;
 
-create or replace macro list_block(product_block, price_cents) as product_block || ',"price":' || money(price_cents);
 create or replace macro line_block(product_block, unit_cents, quantity) as
-    product_block || ',"price":' || money(unit_cents) || ',"quantity":' || quantity;
+    concat(product_block, ',"price":', money(unit_cents), ',"quantity":', quantity);
 
 create or replace view visit_messages as
 with visited as (
@@ -1001,7 +1002,7 @@ with visited as (
         category_list.category,
         context_of(
             visits.is_app, visits.person_no, place_list.locale, place_list.timezone,
-            campaign_tags.tag || if(campaign_tags.has_term, ',"term":"' || keyword || '"', '') || '}'
+            campaign_tags.tag || if(campaign_tags.has_term, concat(',"term":"', keyword, '"}'), '}')
         ) as context
     from visits
     inner join place_list on place_list.place_no = visits.place_no
@@ -1009,7 +1010,7 @@ with visited as (
     left join campaign_tags on campaign_tags.campaign_no = visits.campaign_no
 )
 select
-    visited.visit_id || '-' || script.step_no as message_id,
+    concat(visited.visit_id, '-', script.step_no) as message_id,
     if(script.step = 'page', if(visited.is_app, 'screen', 'page'), 'track') as type,
     if(script.step = 'page', null, script.step) as event,
     visited.anonymous_id,
@@ -1020,39 +1021,39 @@ select
     visited.received_at,
     case
         when script.step in ('Product Viewed', 'Product Clicked')
-            then '{' || list_block(product.block, product.price_cents) || ',"position":' || script.step_no || '}'
+            then concat('{', product.listed_block, ',"position":', script.step_no, '}')
         when script.step in ('Product Added', 'Product Removed')
-            then '{"cart_id":"c' || visited.visit_key || '",' || list_block(product.block, product.price_cents) || ',"quantity":1}'
+            then concat('{"cart_id":"c', visited.visit_key, '",', product.listed_block, ',"quantity":1}')
         when script.step in ('Product Added to Wishlist', 'Product Removed from Wishlist', 'Wishlist Product Added to Cart')
-            then '{"wishlist_id":"w' || visited.person_no || '",' || list_block(product.block, product.price_cents) || '}'
+            then concat('{"wishlist_id":"w', visited.person_no, '",', product.listed_block, '}')
         when script.step = 'page' and visited.is_app then '{"name":"Home"}'
         when script.step = 'page'
-            then '{"name":"' || visited.category || '","title":"' || visited.category || ' | Harbour & Pine","path":"/' || lower(visited.category)
-                || '","url":"https://shop.example/' || lower(visited.category) || '","referrer":"'
-                || if(visited.campaign_no is null, 'https://www.google.com/', '') || '","search":"","keywords":["' || visited.keyword || '"]}'
-        when script.step = 'Products Searched' then '{"query":"' || visited.keyword || '"}'
+            then concat('{"name":"', visited.category, '","title":"', visited.category, ' | Harbour & Pine","path":"/', lower(visited.category),
+                '","url":"https://shop.example/', lower(visited.category), '","referrer":"',
+                if(visited.campaign_no is null, 'https://www.google.com/', ''), '","search":"","keywords":["', visited.keyword, '"]}')
+        when script.step = 'Products Searched' then concat('{"query":"', visited.keyword, '"}')
         when script.step = 'Product List Viewed'
-            then '{"list_id":"' || lower(visited.category) || '","category":"' || visited.category || '","products":[{'
-                || list_block(first_product.block, first_product.price_cents) || ',"position":1}]}'
+            then concat('{"list_id":"', lower(visited.category), '","category":"', visited.category, '","products":[{',
+                first_product.listed_block, ',"position":1}]}')
         when script.step = 'Product List Filtered'
-            then '{"list_id":"' || lower(visited.category) || '","category":"' || visited.category
-                || '","filters":[{"type":"brand","value":"' || first_product.brand || '"}],"sorts":[{"type":"price","value":"asc"}],"products":[{'
-                || list_block(first_product.block, first_product.price_cents) || ',"position":1}]}'
+            then concat('{"list_id":"', lower(visited.category), '","category":"', visited.category,
+                '","filters":[{"type":"brand","value":"', first_product.brand, '"}],"sorts":[{"type":"price","value":"asc"}],"products":[{',
+                first_product.listed_block, ',"position":1}]}')
         when script.step in ('Promotion Viewed', 'Promotion Clicked')
-            then '{"promotion_id":"promo-' || visited.day_number // 14 || '","creative":"banner","name":"Fortnight deals","position":"home_top"}'
+            then concat('{"promotion_id":"promo-', visited.day_number // 14, '","creative":"banner","name":"Fortnight deals","position":"home_top"}')
         when script.step in ('Cart Viewed', 'Checkout Started', 'Cart Shared')
-            then '{"cart_id":"c' || visited.visit_key || '","order_id":"O' || visited.visit_key || 'v",'
-                || if(script.step = 'Cart Shared', '"share_via":"email","share_message":"What do you think?",', '')
-                || '"currency":"USD","products":[{' || list_block(first_product.block, first_product.price_cents) || ',"quantity":1}]}'
+            then concat('{"cart_id":"c', visited.visit_key, '","order_id":"O', visited.visit_key, 'v",',
+                if(script.step = 'Cart Shared', '"share_via":"email","share_message":"What do you think?",', ''),
+                '"currency":"USD","products":[{', first_product.listed_block, ',"quantity":1}]}')
         when script.step = 'Product Shared'
-            then '{"share_via":"' || ['email', 'instagram', 'whatsapp'][visited.visit_key % 3 + 1] || '","share_message":"Look at this",'
-                || list_block(product.block, product.price_cents) || '}'
+            then concat('{"share_via":"', ['email', 'instagram', 'whatsapp'][visited.visit_key % 3 + 1], '","share_message":"Look at this",',
+                product.listed_block, '}')
         when script.step = 'Coupon Denied'
-            then '{"cart_id":"c' || visited.visit_key || '","coupon_id":"OLD5","coupon_name":"Five off","reason":"expired"}'
+            then concat('{"cart_id":"c', visited.visit_key, '","coupon_id":"OLD5","coupon_name":"Five off","reason":"expired"}')
         when script.step like 'Coupon%'
-            then '{"cart_id":"c' || visited.visit_key || '","coupon_id":"SAVE10","coupon_name":"Ten percent"}'
+            then concat('{"cart_id":"c', visited.visit_key, '","coupon_id":"SAVE10","coupon_name":"Ten percent"}')
         when script.step = 'Checkout Step Viewed'
-            then '{"checkout_id":"k' || visited.visit_key || '","step":1,"shipping_method":"standard","payment_method":"card"}'
+            then concat('{"checkout_id":"k', visited.visit_key, '","step":1,"shipping_method":"standard","payment_method":"card"}')
     end as properties,
     null::varchar as traits,
     visited.context,
@@ -1106,17 +1107,17 @@ select
     first_product.product_id,
     -- An update takes one more of the first product.
     line_block(first_product.block, orders.unit_cents_1, orders.quantity_1 + if(orders.event = 'Order Updated', 1, 0)) as line_1,
-    line_block(second_product.block, orders.unit_cents_2, orders.quantity_2) as line_2,
-    line_block(third_product.block, orders.unit_cents_3, orders.quantity_3) as line_3,
-    '[{' || line_1 || '}' || coalesce(',{' || line_2 || '}', '') || coalesce(',{' || line_3 || '}', '') || ']' as products_json,
-    '"order_id":"O' || orders.order_key || '","affiliation":"' || if(orders.is_in_store, 'till', 'web')
-        || '","currency":"' || orders.currency || '","discount":' || money(orders.discount_cents)
-        || if(orders.has_coupon, ',"coupon":"SAVE10"', '')
-        || ',"shipping":' || money(orders.shipping_cents) || ',"shipping_method":"' || orders.shipping_method
-        || if(orders.is_in_store, '","channel":"in_store","store_id":"store-' || orders.place_no, '","channel":"online')
-        || '","use_case":"' || ['self', 'self', 'gift', 'work'][pick('use', orders.order_key, 4) + 1]
-        || '","requested_delivery":"'
-        || day_date(orders.day_number + case orders.shipping_method when 'pickup' then 0 when 'express' then 1 else 5 end) || '"' as order_head
+    if(orders.lines >= 2, line_block(second_product.block, orders.unit_cents_2, orders.quantity_2), null) as line_2,
+    if(orders.lines = 3, line_block(third_product.block, orders.unit_cents_3, orders.quantity_3), null) as line_3,
+    concat('[{', line_1, if(orders.lines >= 2, '},{', ''), line_2, if(orders.lines = 3, '},{', ''), line_3, '}]') as products_json,
+    concat('"order_id":"O', orders.order_key, '","affiliation":"', if(orders.is_in_store, 'till', 'web'),
+        '","currency":"', orders.currency, '","discount":', money(orders.discount_cents),
+        if(orders.has_coupon, ',"coupon":"SAVE10"', ''),
+        ',"shipping":', money(orders.shipping_cents), ',"shipping_method":"', orders.shipping_method,
+        if(orders.is_in_store, '","channel":"in_store","store_id":"store-' || orders.place_no, '","channel":"online'),
+        '","use_case":"', ['self', 'self', 'gift', 'work'][pick('use', orders.order_key, 4) + 1],
+        '","requested_delivery":"',
+        day_date(orders.day_number + case orders.shipping_method when 'pickup' then 0 when 'express' then 1 else 5 end), '"') as order_head
 from order_rows as orders
 inner join place_list on place_list.place_no = orders.place_no
 inner join product_list as first_product on first_product.product_no = orders.product_no_1
@@ -1127,22 +1128,22 @@ create or replace view order_messages as
 with detailed as (
     select
         order_details.* exclude (event),
-        '{' || order_head || ',"checkout_id":"k' || order_key || '","subtotal":' || money(subtotal_cents) || ',"revenue":' || money(subtotal_cents)
-            || ',"tax":' || money(tax_cents) || ',"total":' || money(subtotal_cents + shipping_cents + tax_cents)
+        concat('{', order_head, ',"checkout_id":"k', order_key, '","subtotal":', money(subtotal_cents), ',"revenue":', money(subtotal_cents),
+            ',"tax":', money(tax_cents), ',"total":', money(subtotal_cents + shipping_cents + tax_cents),
+            ',"products":',
             -- Some senders write the list as a string.
-            || ',"products":'
-            || if(
+            if(
                 purchase_no = 0 and person_no % 60 = 24 or pick('string', order_key, 100) < 2,
-                '"' || replace(products_json, '"', '\"') || '"',
+                concat('"', replace(products_json, '"', '\"'), '"'),
                 products_json
-            )
-            || '}' as completed_properties,
+            ),
+            '}') as completed_properties,
         iso(received) as received_at
     from order_details
     where change_no = 0
 )
 select
-    'o' || detailed.order_key || '-' || script.step_no as message_id,
+    concat('o', detailed.order_key, '-', script.step_no) as message_id,
     if(script.step = 'page', if(detailed.is_app, 'screen', 'page'), 'track') as type,
     if(script.step = 'page', null, script.step) as event,
     detailed.anonymous_id,
@@ -1153,20 +1154,20 @@ select
     detailed.received_at,
     case
         when script.step = 'Order Completed' then detailed.completed_properties
-        when script.step = 'Product Viewed' then '{' || case script.item when 1 then line_1 when 2 then line_2 else line_3 end || '}'
+        when script.step = 'Product Viewed' then concat('{', case script.item when 1 then line_1 when 2 then line_2 else line_3 end, '}')
         when script.step = 'Product Added'
-            then '{"cart_id":"c' || detailed.order_key || '",' || case script.item when 1 then line_1 when 2 then line_2 else line_3 end || '}'
+            then concat('{"cart_id":"c', detailed.order_key, '",', case script.item when 1 then line_1 when 2 then line_2 else line_3 end, '}')
         when script.step = 'page' and detailed.is_app then '{"name":"Home"}'
         when script.step = 'page' then '{"name":"Home","title":"Harbour & Pine","path":"/","url":"https://shop.example/","referrer":""}'
-        when script.step = 'Product List Viewed' then '{"list_id":"for-you","category":"For you","products":[{' || line_1 || ',"position":1}]}'
-        when script.step = 'Cart Viewed' then '{"cart_id":"c' || detailed.order_key || '","products":' || products_json || '}'
+        when script.step = 'Product List Viewed' then concat('{"list_id":"for-you","category":"For you","products":[{', line_1, ',"position":1}]}')
+        when script.step = 'Cart Viewed' then concat('{"cart_id":"c', detailed.order_key, '","products":', products_json, '}')
         when script.step = 'Checkout Started'
-            then '{"order_id":"' || detailed.order_id || '","value":' || money(subtotal_cents) || ',"currency":"' || detailed.currency
-                || '","products":' || products_json || '}'
+            then concat('{"order_id":"', detailed.order_id, '","value":', money(subtotal_cents), ',"currency":"', detailed.currency,
+                '","products":', products_json, '}')
         when script.step like 'Coupon%'
-            then '{"order_id":"' || detailed.order_id || '","coupon_id":"SAVE10","coupon_name":"Ten percent","discount":' || money(discount_cents) || '}'
-        else '{"checkout_id":"k' || detailed.order_key || '","order_id":"' || detailed.order_id || '","step":1,"shipping_method":"'
-            || shipping_method || '","payment_method":"card"}'
+            then concat('{"order_id":"', detailed.order_id, '","coupon_id":"SAVE10","coupon_name":"Ten percent","discount":', money(discount_cents), '}')
+        else concat('{"checkout_id":"k', detailed.order_key, '","order_id":"', detailed.order_id, '","step":1,"shipping_method":"',
+            shipping_method, '","payment_method":"card"}')
     end as properties,
     null::varchar as traits,
     detailed.context,
@@ -1223,15 +1224,15 @@ with addressed as (
         device_id_of(people.person_no, true) as app_device_id,
         campaign_list.campaign_id,
         campaign_list.campaign_name,
-        'm' || mailings.campaign_no || '-' || mailings.person_no as mailing_id,
-        '"email_id":"' || mailing_id || '","email_subject":"' || campaign_list.campaign_name || ' from Harbour & Pine","campaign_id":"'
-            || campaign_list.campaign_id || '","campaign_name":"' || campaign_list.campaign_name || '"' as mail_block
+        concat('m', mailings.campaign_no, '-', mailings.person_no) as mailing_id,
+        concat('"email_id":"', mailing_id, '","email_subject":"', campaign_list.campaign_name, ' from Harbour & Pine","campaign_id":"',
+            campaign_list.campaign_id, '","campaign_name":"', campaign_list.campaign_name, '"') as mail_block
     from mailings
     inner join people on people.person_no = mailings.person_no
     inner join campaign_list on campaign_list.campaign_no = mailings.campaign_no
 )
 select
-    mailing_id || '-' || step_no as message_id,
+    concat(mailing_id, '-', step_no) as message_id,
     'track' as type,
     event,
     if(step_no between 7 and 9, app_device_id, null) as anonymous_id,
@@ -1242,14 +1243,14 @@ select
     iso(received) as received_at,
     case
         when step_no = 10
-            then '{"experiment_id":"' || campaign_id || '","experiment_name":"' || campaign_name || '","variation_id":"' || if(is_held_out, 0, 1)
-                || '","variation_name":"' || if(is_held_out, 'control', 'treatment') || '"}'
+            then concat('{"experiment_id":"', campaign_id, '","experiment_name":"', campaign_name, '","variation_id":"', if(is_held_out, 0, 1),
+                '","variation_name":"', if(is_held_out, 'control', 'treatment'), '"}')
         when step_no between 7 and 9
-            then '{"action":"open","campaign":{"name":"' || campaign_id || '","medium":"push","content":"' || campaign_name
-                || '","source":"own"},"campaign_id":"' || campaign_id || '"}'
-        when step_no = 4 then '{' || mail_block || ',"link_id":"hero","link_url":"https://shop.example/?utm_campaign=' || campaign_id || '"}'
-        when step_no = 6 then '{' || mail_block || ',"list_id":"newsletter","list_name":"Newsletter"}'
-        else '{' || mail_block || '}'
+            then concat('{"action":"open","campaign":{"name":"', campaign_id, '","medium":"push","content":"', campaign_name,
+                '","source":"own"},"campaign_id":"', campaign_id, '"}')
+        when step_no = 4 then concat('{', mail_block, ',"link_id":"hero","link_url":"https://shop.example/?utm_campaign=', campaign_id, '"}')
+        when step_no = 6 then concat('{', mail_block, ',"list_id":"newsletter","list_name":"Newsletter"}')
+        else concat('{', mail_block, '}')
     end as properties,
     null::varchar as traits,
     case step_no
