@@ -14,7 +14,8 @@
 --
 -- How it is built: narrow base tables (people, orders, visits, mailings, ...) hold integers only: each row is one person, one order, one visit.
 -- A script table says which messages make up a visit, and views join the two and write the JSON. The day of receipt is a column of the base
--- tables, so a filter on `events.received_date` is evaluated there, before a single JSON string is built.
+-- tables, so a filter on `events.received_date` is evaluated there, before a single JSON string is built; and they are sorted by it, so that a
+-- range of days is read as a whole, and not picked out of all days' rows.
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 1. Chance without randomness, the calendar, money
@@ -176,11 +177,12 @@ select
     list_price_cents((popularity_rank * 7 + category_no * 3 + 8) % 20) as price_cents,
     cast(round(price_cents * (0.4 + 0.25 * uniform('cost', category_no * 100 + popularity_rank))) as integer)
         as cost_cents,
-    -- The product block of the messages, without braces and price.
+    -- The product block of the messages, without braces: without and with the list price.
     '"product_id":"P' || lpad(cast(category_no * 100 + popularity_rank as varchar), 4, '0')
         || '","sku":"SKU-' || lpad(cast(category_no * 100 + popularity_rank as varchar), 4, '0') || '-' || left(upper(variant), 2)
         || '","category":"' || category || '","name":"' || brand || ' ' || style || ' ' || nouns[popularity_rank % 5 + 1]
-        || '","brand":"' || brand || '","variant":"' || variant || '"' as block
+        || '","brand":"' || brand || '","variant":"' || variant || '"' as block,
+    block || ',"price":' || money(price_cents) as listed_block
 from category_list
 cross join (select unnest(range(100))::integer as popularity_rank)
 cross join lateral (
@@ -434,7 +436,8 @@ with keyed as (
         pick('app order', order_key, 100) < 40 and people.has_app as is_app,
         case
             when people.customer_group <> 3 then 0
-            when purchases.purchase_no = 0 and people.group_member_no < 10 then people.group_member_no + 1
+            when purchases.purchase_no = 0 and people.group_member_no < 10
+                then [1, 10, 3, 4, 5, 6, 7, 8, 9, 2][people.group_member_no + 1]
             else coalesce(
                 [1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 6, 7, 8, 8, 8, 8, 8, 8, 8, 8, 9, 9, 9, 9, 10][
                     1 + pick('case', order_key, if(people.group_member_no % 5 = 0, 50, 120))
@@ -523,7 +526,8 @@ select
     end as integer) as delay,
     least(last_second(), completed + 2 + delay) as received,
     day_date(received // 86400) as received_date
-from delivered, unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no);
+from delivered, unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no)
+order by received_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 6. Visits that end without an order
@@ -674,7 +678,8 @@ select
     day_date(received // 86400) as received_date
 from chosen
 inner join visit_kinds on visit_kinds.kind_no = chosen.kind_no,
-    unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no);
+    unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no)
+order by received_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 7. What becomes of orders
@@ -688,7 +693,7 @@ from (values
     (4, 1, 'Order Refunded', 0.2, 5),
     (4, 2, 'Order Refunded', 0.2, 9),
     (4, 3, 'Order Refunded', 0.1, 15),
-    (5, 1, 'Order Refunded', 1.5, 6),
+    (5, 1, 'Order Refunded', 2.5, 6),
     (6, 1, 'Order Refunded', null, 8),
     (7, 1, 'Order Refunded', 0.3, 0),
     (8, 1, 'Order Refunded', null, 10),
@@ -700,11 +705,10 @@ from (values
 create or replace table order_changes as
 with changed as (
     select
-        orders.order_key,
+        orders.* exclude (received, received_date),
         change_script.change_no,
         change_script.event,
         change_script.share,
-        orders.order_case,
         orders.completed + case
             -- Too early: the refund is known two hours before its order.
             when orders.order_case = 7 then -7200
@@ -716,11 +720,10 @@ with changed as (
     where orders.copy_no = 0
     union all
     select
-        order_key,
+        orders.* exclude (received, received_date),
         9 as change_no,
         'Product Reviewed' as event,
         null as share,
-        0 as order_case,
         completed + 86400 * least(6 + pick('review days', order_key, 20), last_day() - day_number) + 90 as happened
     from orders
     where copy_no = 0 and customer_group > 0 and pick('review', order_key, 100) < 12
@@ -729,7 +732,8 @@ select
     *,
     cast(happened + 5 as integer) as received,
     day_date(received // 86400) as received_date
-from changed;
+from changed
+order by received_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 8. Mailings: e-mail, push, experiments
@@ -838,7 +842,8 @@ select
     cast(happened as integer) as happened,
     cast(happened + 2 as integer) as received,
     day_date(received // 86400) as received_date
-from stepped;
+from stepped
+order by received_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 9. Profiles: who people say they are, accounts, subscriptions, surveys
@@ -897,7 +902,8 @@ select
     *,
     cast(happened + 1 as integer) as received,
     day_date(received // 86400) as received_date
-from due;
+from due
+order by received_date;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
 -- 10. Messages that are wrong from the beginning, and sales to unknown customers. They come beside the good ones, so that the truth stays whole.
@@ -962,12 +968,13 @@ select
 from chains;
 
 ------------------------------------------------------------------------------------------------------------------------------------------------
--- 11. The messages. Strings are built once per visit where they can be, and only then joined with the script.
+-- 11. The messages. Strings are built once per visit where they can be, and only then joined with the script; and by concat(), which writes a
+--     string once, where a chain of || copies it at every step (2.6 times the cost). Beware: concat() takes null for an empty string.
 ------------------------------------------------------------------------------------------------------------------------------------------------
 
 create or replace macro context_of(is_app, device_no, locale, timezone, campaign) as
-    '{"device":{"type":"' || if(is_app, 'ios', if(device_no % 2 = 0, 'desktop', 'mobile')) || '"},"ip":"203.0.113.' || device_no % 256
-        || '","locale":"' || locale || '","timezone":"' || timezone || '"' || coalesce(campaign, '') || '}';
+    concat('{"device":{"type":"', if(is_app, 'ios', if(device_no % 2 = 0, 'desktop', 'mobile')), '"},"ip":"203.0.113.', device_no % 256,
+        '","locale":"', locale, '","timezone":"', timezone, '"', coalesce(campaign, ''), '}');
 
 -- The UTM part of the context. The search term is filled in per visit.
 create or replace view campaign_tags as
@@ -980,9 +987,8 @@ select
     channel = 'search' as has_term
 from campaign_list;
 
-create or replace macro list_block(product_block, price_cents) as product_block || ',"price":' || money(price_cents);
 create or replace macro line_block(product_block, unit_cents, quantity) as
-    product_block || ',"price":' || money(unit_cents) || ',"quantity":' || quantity;
+    concat(product_block, ',"price":', money(unit_cents), ',"quantity":', quantity);
 
 create or replace view visit_messages as
 with visited as (
@@ -996,7 +1002,7 @@ with visited as (
         category_list.category,
         context_of(
             visits.is_app, visits.person_no, place_list.locale, place_list.timezone,
-            campaign_tags.tag || if(campaign_tags.has_term, ',"term":"' || keyword || '"', '') || '}'
+            campaign_tags.tag || if(campaign_tags.has_term, concat(',"term":"', keyword, '"}'), '}')
         ) as context
     from visits
     inner join place_list on place_list.place_no = visits.place_no
@@ -1004,7 +1010,7 @@ with visited as (
     left join campaign_tags on campaign_tags.campaign_no = visits.campaign_no
 )
 select
-    visited.visit_id || '-' || script.step_no as message_id,
+    concat(visited.visit_id, '-', script.step_no) as message_id,
     if(script.step = 'page', if(visited.is_app, 'screen', 'page'), 'track') as type,
     if(script.step = 'page', null, script.step) as event,
     visited.anonymous_id,
@@ -1015,39 +1021,39 @@ select
     visited.received_at,
     case
         when script.step in ('Product Viewed', 'Product Clicked')
-            then '{' || list_block(product.block, product.price_cents) || ',"position":' || script.step_no || '}'
+            then concat('{', product.listed_block, ',"position":', script.step_no, '}')
         when script.step in ('Product Added', 'Product Removed')
-            then '{"cart_id":"c' || visited.visit_key || '",' || list_block(product.block, product.price_cents) || ',"quantity":1}'
+            then concat('{"cart_id":"c', visited.visit_key, '",', product.listed_block, ',"quantity":1}')
         when script.step in ('Product Added to Wishlist', 'Product Removed from Wishlist', 'Wishlist Product Added to Cart')
-            then '{"wishlist_id":"w' || visited.person_no || '",' || list_block(product.block, product.price_cents) || '}'
+            then concat('{"wishlist_id":"w', visited.person_no, '",', product.listed_block, '}')
         when script.step = 'page' and visited.is_app then '{"name":"Home"}'
         when script.step = 'page'
-            then '{"name":"' || visited.category || '","title":"' || visited.category || ' | Harbour & Pine","path":"/' || lower(visited.category)
-                || '","url":"https://shop.example/' || lower(visited.category) || '","referrer":"'
-                || if(visited.campaign_no is null, 'https://www.google.com/', '') || '","search":"","keywords":["' || visited.keyword || '"]}'
-        when script.step = 'Products Searched' then '{"query":"' || visited.keyword || '"}'
+            then concat('{"name":"', visited.category, '","title":"', visited.category, ' | Harbour & Pine","path":"/', lower(visited.category),
+                '","url":"https://shop.example/', lower(visited.category), '","referrer":"',
+                if(visited.campaign_no is null, 'https://www.google.com/', ''), '","search":"","keywords":["', visited.keyword, '"]}')
+        when script.step = 'Products Searched' then concat('{"query":"', visited.keyword, '"}')
         when script.step = 'Product List Viewed'
-            then '{"list_id":"' || lower(visited.category) || '","category":"' || visited.category || '","products":[{'
-                || list_block(first_product.block, first_product.price_cents) || ',"position":1}]}'
+            then concat('{"list_id":"', lower(visited.category), '","category":"', visited.category, '","products":[{',
+                first_product.listed_block, ',"position":1}]}')
         when script.step = 'Product List Filtered'
-            then '{"list_id":"' || lower(visited.category) || '","category":"' || visited.category
-                || '","filters":[{"type":"brand","value":"' || first_product.brand || '"}],"sorts":[{"type":"price","value":"asc"}],"products":[{'
-                || list_block(first_product.block, first_product.price_cents) || ',"position":1}]}'
+            then concat('{"list_id":"', lower(visited.category), '","category":"', visited.category,
+                '","filters":[{"type":"brand","value":"', first_product.brand, '"}],"sorts":[{"type":"price","value":"asc"}],"products":[{',
+                first_product.listed_block, ',"position":1}]}')
         when script.step in ('Promotion Viewed', 'Promotion Clicked')
-            then '{"promotion_id":"promo-' || visited.day_number // 14 || '","creative":"banner","name":"Fortnight deals","position":"home_top"}'
+            then concat('{"promotion_id":"promo-', visited.day_number // 14, '","creative":"banner","name":"Fortnight deals","position":"home_top"}')
         when script.step in ('Cart Viewed', 'Checkout Started', 'Cart Shared')
-            then '{"cart_id":"c' || visited.visit_key || '","order_id":"O' || visited.visit_key || 'v",'
-                || if(script.step = 'Cart Shared', '"share_via":"email","share_message":"What do you think?",', '')
-                || '"currency":"USD","products":[{' || list_block(first_product.block, first_product.price_cents) || ',"quantity":1}]}'
+            then concat('{"cart_id":"c', visited.visit_key, '","order_id":"O', visited.visit_key, 'v",',
+                if(script.step = 'Cart Shared', '"share_via":"email","share_message":"What do you think?",', ''),
+                '"currency":"USD","products":[{', first_product.listed_block, ',"quantity":1}]}')
         when script.step = 'Product Shared'
-            then '{"share_via":"' || ['email', 'instagram', 'whatsapp'][visited.visit_key % 3 + 1] || '","share_message":"Look at this",'
-                || list_block(product.block, product.price_cents) || '}'
+            then concat('{"share_via":"', ['email', 'instagram', 'whatsapp'][visited.visit_key % 3 + 1], '","share_message":"Look at this",',
+                product.listed_block, '}')
         when script.step = 'Coupon Denied'
-            then '{"cart_id":"c' || visited.visit_key || '","coupon_id":"OLD5","coupon_name":"Five off","reason":"expired"}'
+            then concat('{"cart_id":"c', visited.visit_key, '","coupon_id":"OLD5","coupon_name":"Five off","reason":"expired"}')
         when script.step like 'Coupon%'
-            then '{"cart_id":"c' || visited.visit_key || '","coupon_id":"SAVE10","coupon_name":"Ten percent"}'
+            then concat('{"cart_id":"c', visited.visit_key, '","coupon_id":"SAVE10","coupon_name":"Ten percent"}')
         when script.step = 'Checkout Step Viewed'
-            then '{"checkout_id":"k' || visited.visit_key || '","step":1,"shipping_method":"standard","payment_method":"card"}'
+            then concat('{"checkout_id":"k', visited.visit_key, '","step":1,"shipping_method":"standard","payment_method":"card"}')
     end as properties,
     null::varchar as traits,
     visited.context,
@@ -1084,6 +1090,12 @@ select
     try_cast(right(step, 1) as integer) as item
 from (select script_no, unnest(steps) as step, unnest(range(len(steps)))::integer as step_no from steps);
 
+-- An order, or an order and what became of it: both are told by the same strings.
+create or replace view order_rows as
+select orders.*, 0 as change_no, null as event, null as share, completed as happened from orders
+union all by name
+from order_changes;
+
 create or replace view order_details as
 select
     orders.*,
@@ -1092,19 +1104,21 @@ select
     if(orders.is_in_store, null, device_id_of(if(orders.is_app, orders.person_no, orders.web_device_no), orders.is_app)) as anonymous_id,
     if(orders.customer_group = 0, null, user_id_of(orders.customer_group, orders.person_no)) as user_id,
     context_of(orders.is_app, orders.person_no, place_list.locale, place_list.timezone, null::varchar) as context,
-    line_block(first_product.block, orders.unit_cents_1, orders.quantity_1) as line_1,
-    line_block(second_product.block, orders.unit_cents_2, orders.quantity_2) as line_2,
-    line_block(third_product.block, orders.unit_cents_3, orders.quantity_3) as line_3,
-    '[{' || line_1 || '}' || coalesce(',{' || line_2 || '}', '') || coalesce(',{' || line_3 || '}', '') || ']' as products_json,
-    '"order_id":"O' || orders.order_key || '","affiliation":"' || if(orders.is_in_store, 'till', 'web')
-        || '","currency":"' || orders.currency || '","discount":' || money(orders.discount_cents)
-        || if(orders.has_coupon, ',"coupon":"SAVE10"', '')
-        || ',"shipping":' || money(orders.shipping_cents) || ',"shipping_method":"' || orders.shipping_method
-        || if(orders.is_in_store, '","channel":"in_store","store_id":"store-' || orders.place_no, '","channel":"online')
-        || '","use_case":"' || ['self', 'self', 'gift', 'work'][pick('use', orders.order_key, 4) + 1]
-        || '","requested_delivery":"'
-        || day_date(orders.day_number + case orders.shipping_method when 'pickup' then 0 when 'express' then 1 else 5 end) || '"' as order_head
-from orders
+    first_product.product_id,
+    -- An update takes one more of the first product.
+    line_block(first_product.block, orders.unit_cents_1, orders.quantity_1 + if(orders.event = 'Order Updated', 1, 0)) as line_1,
+    if(orders.lines >= 2, line_block(second_product.block, orders.unit_cents_2, orders.quantity_2), null) as line_2,
+    if(orders.lines = 3, line_block(third_product.block, orders.unit_cents_3, orders.quantity_3), null) as line_3,
+    concat('[{', line_1, if(orders.lines >= 2, '},{', ''), line_2, if(orders.lines = 3, '},{', ''), line_3, '}]') as products_json,
+    concat('"order_id":"O', orders.order_key, '","affiliation":"', if(orders.is_in_store, 'till', 'web'),
+        '","currency":"', orders.currency, '","discount":', money(orders.discount_cents),
+        if(orders.has_coupon, ',"coupon":"SAVE10"', ''),
+        ',"shipping":', money(orders.shipping_cents), ',"shipping_method":"', orders.shipping_method,
+        if(orders.is_in_store, '","channel":"in_store","store_id":"store-' || orders.place_no, '","channel":"online'),
+        '","use_case":"', ['self', 'self', 'gift', 'work'][pick('use', orders.order_key, 4) + 1],
+        '","requested_delivery":"',
+        day_date(orders.day_number + case orders.shipping_method when 'pickup' then 0 when 'express' then 1 else 5 end), '"') as order_head
+from order_rows as orders
 inner join place_list on place_list.place_no = orders.place_no
 inner join product_list as first_product on first_product.product_no = orders.product_no_1
 left join product_list as second_product on second_product.product_no = orders.product_no_2
@@ -1113,22 +1127,23 @@ left join product_list as third_product on third_product.product_no = orders.pro
 create or replace view order_messages as
 with detailed as (
     select
-        order_details.*,
-        '{' || order_head || ',"checkout_id":"k' || order_key || '","subtotal":' || money(subtotal_cents) || ',"revenue":' || money(subtotal_cents)
-            || ',"tax":' || money(tax_cents) || ',"total":' || money(subtotal_cents + shipping_cents + tax_cents)
+        order_details.* exclude (event),
+        concat('{', order_head, ',"checkout_id":"k', order_key, '","subtotal":', money(subtotal_cents), ',"revenue":', money(subtotal_cents),
+            ',"tax":', money(tax_cents), ',"total":', money(subtotal_cents + shipping_cents + tax_cents),
+            ',"products":',
             -- Some senders write the list as a string.
-            || ',"products":'
-            || if(
+            if(
                 purchase_no = 0 and person_no % 60 = 24 or pick('string', order_key, 100) < 2,
-                '"' || replace(products_json, '"', '\"') || '"',
+                concat('"', replace(products_json, '"', '\"'), '"'),
                 products_json
-            )
-            || '}' as completed_properties,
+            ),
+            '}') as completed_properties,
         iso(received) as received_at
     from order_details
+    where change_no = 0
 )
 select
-    'o' || detailed.order_key || '-' || script.step_no as message_id,
+    concat('o', detailed.order_key, '-', script.step_no) as message_id,
     if(script.step = 'page', if(detailed.is_app, 'screen', 'page'), 'track') as type,
     if(script.step = 'page', null, script.step) as event,
     detailed.anonymous_id,
@@ -1139,20 +1154,20 @@ select
     detailed.received_at,
     case
         when script.step = 'Order Completed' then detailed.completed_properties
-        when script.step = 'Product Viewed' then '{' || case script.item when 1 then line_1 when 2 then line_2 else line_3 end || '}'
+        when script.step = 'Product Viewed' then concat('{', case script.item when 1 then line_1 when 2 then line_2 else line_3 end, '}')
         when script.step = 'Product Added'
-            then '{"cart_id":"c' || detailed.order_key || '",' || case script.item when 1 then line_1 when 2 then line_2 else line_3 end || '}'
+            then concat('{"cart_id":"c', detailed.order_key, '",', case script.item when 1 then line_1 when 2 then line_2 else line_3 end, '}')
         when script.step = 'page' and detailed.is_app then '{"name":"Home"}'
         when script.step = 'page' then '{"name":"Home","title":"Harbour & Pine","path":"/","url":"https://shop.example/","referrer":""}'
-        when script.step = 'Product List Viewed' then '{"list_id":"for-you","category":"For you","products":[{' || line_1 || ',"position":1}]}'
-        when script.step = 'Cart Viewed' then '{"cart_id":"c' || detailed.order_key || '","products":' || products_json || '}'
+        when script.step = 'Product List Viewed' then concat('{"list_id":"for-you","category":"For you","products":[{', line_1, ',"position":1}]}')
+        when script.step = 'Cart Viewed' then concat('{"cart_id":"c', detailed.order_key, '","products":', products_json, '}')
         when script.step = 'Checkout Started'
-            then '{"order_id":"' || detailed.order_id || '","value":' || money(subtotal_cents) || ',"currency":"' || detailed.currency
-                || '","products":' || products_json || '}'
+            then concat('{"order_id":"', detailed.order_id, '","value":', money(subtotal_cents), ',"currency":"', detailed.currency,
+                '","products":', products_json, '}')
         when script.step like 'Coupon%'
-            then '{"order_id":"' || detailed.order_id || '","coupon_id":"SAVE10","coupon_name":"Ten percent","discount":' || money(discount_cents) || '}'
-        else '{"checkout_id":"k' || detailed.order_key || '","order_id":"' || detailed.order_id || '","step":1,"shipping_method":"'
-            || shipping_method || '","payment_method":"card"}'
+            then concat('{"order_id":"', detailed.order_id, '","coupon_id":"SAVE10","coupon_name":"Ten percent","discount":', money(discount_cents), '}')
+        else concat('{"checkout_id":"k', detailed.order_key, '","order_id":"', detailed.order_id, '","step":1,"shipping_method":"',
+            shipping_method, '","payment_method":"card"}')
     end as properties,
     null::varchar as traits,
     detailed.context,
@@ -1163,26 +1178,11 @@ inner join order_script as script on script.script_no = detailed.script_no;
 create or replace view order_change_messages as
 with detailed as (
     select
-        order_details.* exclude (received, received_date),
-        changes.change_no,
-        changes.event,
-        changes.share,
-        changes.happened,
-        changes.received,
-        changes.received_date,
-        -- An update takes one more of the first product.
-        subtotal_cents + if(changes.event = 'Order Updated', unit_cents_1, 0) as new_subtotal_cents,
-        cast(round(new_subtotal_cents * tax_cents / greatest(subtotal_cents, 1)) as bigint) as new_tax_cents,
-        if(
-            changes.event = 'Order Updated',
-            '[{' || line_block(product_list.block, unit_cents_1, quantity_1 + 1) || '}'
-                || coalesce(',{' || line_2 || '}', '') || coalesce(',{' || line_3 || '}', '') || ']',
-            products_json
-        ) as new_products_json,
-        product_list.product_id
-    from order_changes as changes
-    inner join order_details on order_details.order_key = changes.order_key and order_details.copy_no = 0
-    inner join product_list on product_list.product_no = order_details.product_no_1
+        *,
+        subtotal_cents + if(event = 'Order Updated', unit_cents_1, 0) as new_subtotal_cents,
+        cast(round(new_subtotal_cents * tax_cents / greatest(subtotal_cents, 1)) as bigint) as new_tax_cents
+    from order_details
+    where change_no > 0
 )
 select
     'r' || order_key || '-' || change_no as message_id,
@@ -1209,7 +1209,7 @@ select
             || if(event = 'Order Completed', ',"checkout_id":"k' || order_key || '","subtotal":' || money(new_subtotal_cents), '')
             || ',"revenue":' || money(new_subtotal_cents)
             || ',"tax":' || money(new_tax_cents) || ',"total":' || money(new_subtotal_cents + shipping_cents + new_tax_cents)
-            || ',"products":' || new_products_json || '}'
+            || ',"products":' || products_json || '}'
     end as properties,
     null::varchar as traits,
     context,
@@ -1224,15 +1224,15 @@ with addressed as (
         device_id_of(people.person_no, true) as app_device_id,
         campaign_list.campaign_id,
         campaign_list.campaign_name,
-        'm' || mailings.campaign_no || '-' || mailings.person_no as mailing_id,
-        '"email_id":"' || mailing_id || '","email_subject":"' || campaign_list.campaign_name || ' from Harbour & Pine","campaign_id":"'
-            || campaign_list.campaign_id || '","campaign_name":"' || campaign_list.campaign_name || '"' as mail_block
+        concat('m', mailings.campaign_no, '-', mailings.person_no) as mailing_id,
+        concat('"email_id":"', mailing_id, '","email_subject":"', campaign_list.campaign_name, ' from Harbour & Pine","campaign_id":"',
+            campaign_list.campaign_id, '","campaign_name":"', campaign_list.campaign_name, '"') as mail_block
     from mailings
     inner join people on people.person_no = mailings.person_no
     inner join campaign_list on campaign_list.campaign_no = mailings.campaign_no
 )
 select
-    mailing_id || '-' || step_no as message_id,
+    concat(mailing_id, '-', step_no) as message_id,
     'track' as type,
     event,
     if(step_no between 7 and 9, app_device_id, null) as anonymous_id,
@@ -1243,14 +1243,14 @@ select
     iso(received) as received_at,
     case
         when step_no = 10
-            then '{"experiment_id":"' || campaign_id || '","experiment_name":"' || campaign_name || '","variation_id":"' || if(is_held_out, 0, 1)
-                || '","variation_name":"' || if(is_held_out, 'control', 'treatment') || '"}'
+            then concat('{"experiment_id":"', campaign_id, '","experiment_name":"', campaign_name, '","variation_id":"', if(is_held_out, 0, 1),
+                '","variation_name":"', if(is_held_out, 'control', 'treatment'), '"}')
         when step_no between 7 and 9
-            then '{"action":"open","campaign":{"name":"' || campaign_id || '","medium":"push","content":"' || campaign_name
-                || '","source":"own"},"campaign_id":"' || campaign_id || '"}'
-        when step_no = 4 then '{' || mail_block || ',"link_id":"hero","link_url":"https://shop.example/?utm_campaign=' || campaign_id || '"}'
-        when step_no = 6 then '{' || mail_block || ',"list_id":"newsletter","list_name":"Newsletter"}'
-        else '{' || mail_block || '}'
+            then concat('{"action":"open","campaign":{"name":"', campaign_id, '","medium":"push","content":"', campaign_name,
+                '","source":"own"},"campaign_id":"', campaign_id, '"}')
+        when step_no = 4 then concat('{', mail_block, ',"link_id":"hero","link_url":"https://shop.example/?utm_campaign=', campaign_id, '"}')
+        when step_no = 6 then concat('{', mail_block, ',"list_id":"newsletter","list_name":"Newsletter"}')
+        else concat('{', mail_block, '}')
     end as properties,
     null::varchar as traits,
     case step_no
