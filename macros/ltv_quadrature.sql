@@ -1,0 +1,58 @@
+{# The horizons of every prediction, in days, ascending; 365 is the one that intervals are made for. #}
+{% macro ltv_horizons() %}{{ return([90, 180, 365, 1095]) }}{% endmacro %}
+
+{# Purpose: the discount rate of a week, from the annual one. Output: a number, 0 when nothing is discounted. #}
+{% macro ltv_weekly_discount() -%}
+    (ln(1.0 + cast({{ var('ltv_annual_discount_rate') }} as double)) / (365.25 / 7.0))
+{%- endmacro %}
+
+{# Purpose: ln(1 + e^v), for any v. #}
+{% macro softplus(v) -%}
+    (greatest({{ v }}, 0.0) + ln(1.0 + exp(-abs({{ v }}))))
+{%- endmacro %}
+
+{# Purpose: 1 / (1 + e^v), for any v. #}
+{% macro one_minus_sigmoid(v) -%}
+    (case when {{ v }} > 0.0 then exp(-abs({{ v }})) else 1.0 end / (1.0 + exp(-abs({{ v }}))))
+{%- endmacro %}
+
+{# Purpose: purchases expected over a horizon from a customer who is alive and leaves after each with probability p:
+   (1 - (1 + p tau)^-n) / p, written with tanh so that nothing cancels, however small p is.
+   Usage: n = r + x, tau = horizon / (alpha + T). #}
+{% macro ltv_orders_given_p(p, n, tau) -%}
+    {%- set h -%} tanh({{ n }} * atanh({{ p }} * {{ tau }} / (2.0 + {{ p }} * {{ tau }}))) {%- endset -%}
+    (2.0 * {{ h }} / ((1.0 + {{ h }}) * {{ p }}))
+{%- endmacro %}
+
+{# Purpose: Gauss-Legendre nodes and weights on [0, 1]. Output: a list of [node, weight].
+   12 nodes between two horizons keep the discounted orders within 1e-8 for x up to 10,000 and T from 0. #}
+{% macro gauss_legendre() -%}
+    {{ return([
+        [0.00921968287664038, 0.02358766819325571],
+        [0.04794137181476260, 0.05346966299765953],
+        [0.11504866290284765, 0.08003916427167321],
+        [0.20634102285669126, 0.10158371336153287],
+        [0.31608425050090994, 0.11674626826917731],
+        [0.43738329574426554, 0.12457352290670134],
+        [0.56261670425573440, 0.12457352290670134],
+        [0.68391574949909006, 0.11674626826917731],
+        [0.79365897714330869, 0.10158371336153287],
+        [0.88495133709715235, 0.08003916427167321],
+        [0.95205862818523745, 0.05346966299765953],
+        [0.99078031712335957, 0.02358766819325571]
+    ]) }}
+{%- endmacro %}
+
+{# Purpose: the 128 numbers 0 to 127, one a row, the same on every engine. #}
+{% macro ltv_node_numbers() -%}
+    (values {% for j in range(128) %}({{ j }}){{ ', ' if not loop.last }}{% endfor %}) as numbers (node)
+{%- endmacro %}
+
+{# Purpose: the weeks of a horizon, each discounted to today: the integral of exp(-delta s). #}
+{% macro ltv_discounted_weeks(days) -%}
+    {%- if var('ltv_annual_discount_rate') | float == 0 -%}
+        ({{ days }} / cast(7.0 as double))
+    {%- else -%}
+        ((1.0 - exp(-{{ ltv_weekly_discount() }} * {{ days }} / 7.0)) / {{ ltv_weekly_discount() }})
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,79 @@
+-- Everything about a customer that orders tell, as known on the snapshot date. Purchase days as the purchase models want
+-- them: same customer and business day is one purchase, refunds netted in, days at or below zero dropped.
+with snapshot_dates as (
+
+    select snapshot_date
+    from {{ ref('int_snapshot_dates') }}
+    where is_built_now
+
+),
+
+entries as (
+
+    select * from {{ ref('int_order_entries') }}
+    where actor_id is not null
+
+),
+
+{{ customers_of('entries', ['event_date', 'orders', 'revenue', 'net_revenue']) }},
+
+days as (
+
+    select
+        snapshot_date,
+        customer_id,
+        event_date,
+        cast(sum(orders) as bigint) as orders,
+        cast(sum(revenue) as decimal(18, 2)) as revenue,
+        cast(sum(net_revenue) as decimal(18, 2)) as net_revenue
+    from entries_of_customers
+    group by snapshot_date, customer_id, event_date
+
+),
+
+numbered as (
+
+    select
+        *,
+        {{ dbt.datediff('event_date', 'snapshot_date', 'day') }} as days_ago,
+        min(case when net_revenue > 0 then event_date end) over (
+            partition by snapshot_date, customer_id
+        ) as first_purchase_date
+    from days
+
+),
+
+final as (
+
+    select
+        snapshot_date,
+        customer_id,
+        sum(orders) > 0 as is_buyer,
+        min(case when orders > 0 then event_date end) as first_order_date,
+        max(case when orders > 0 then event_date end) as last_order_date,
+        cast(sum(orders) as bigint) as orders,
+        cast(sum(revenue) as decimal(18, 2)) as revenue,
+        cast(sum(net_revenue) as decimal(18, 2)) as net_revenue,
+        cast(coalesce(sum(case when days_ago < 90 then orders end), 0) as bigint) as orders_90d,
+        cast(coalesce(sum(case when days_ago < 90 then net_revenue end), 0) as decimal(18, 2)) as net_revenue_90d,
+        cast(coalesce(sum(case when days_ago < 365 then orders end), 0) as bigint) as orders_365d,
+        cast(coalesce(sum(case when days_ago < 365 then net_revenue end), 0) as decimal(18, 2)) as net_revenue_365d,
+        cast(coalesce(sum(case
+            when event_date >= {{ dbt.date_trunc('month', 'snapshot_date') }} then orders
+        end), 0) as bigint) as orders_mtd,
+        cast(coalesce(sum(case
+            when event_date >= {{ dbt.date_trunc('month', 'snapshot_date') }} then net_revenue
+        end), 0) as decimal(18, 2)) as net_revenue_mtd,
+        cast(min(case when orders > 0 then days_ago end) as integer) as days_since_last_order,
+        cast(nullif(count(case when net_revenue > 0 then 1 end), 0) - 1 as bigint) as frequency,
+        cast(max(case when net_revenue > 0 then {{ dbt.datediff('first_purchase_date', 'event_date', 'day') }} end) as bigint)
+            as recency_days,
+        cast(max(case when event_date = first_purchase_date then days_ago end) as bigint) as age_days,
+        cast(sum(case when net_revenue > 0 and event_date > first_purchase_date then net_revenue end) as decimal(18, 2))
+            as repeat_spend
+    from numbered
+    group by snapshot_date, customer_id
+
+)
+
+select * from final

@@ -1,0 +1,156 @@
+{%- set horizons = ltv_horizons() -%}
+{%- set rule = gauss_legendre() -%}
+with factor_keys as (
+    select * from {{ ref('ltv_factor_keys') }}
+),
+
+nodes as (
+    select * from {{ ref('ltv_nodes') }}
+),
+
+scoring_fits as (
+    select * from {{ ref('ltv_scoring_fits') }}
+),
+
+fits as (
+    select distinct
+        cutoff_date,
+        r,
+        alpha,
+        a,
+        b
+    from scoring_fits
+),
+
+-- given that the customer is alive, the purchase rate ~ Gamma(n, age)
+ages as (
+    select
+        factor_keys.cutoff_date,
+        factor_keys.frequency,
+        factor_keys.age_days,
+        fits.r,
+        fits.alpha,
+        fits.a,
+        fits.b,
+        fits.r + factor_keys.frequency as n,
+        fits.alpha + factor_keys.age_days / cast(7.0 as double) as age
+    from factor_keys
+    inner join fits
+        on factor_keys.cutoff_date = fits.cutoff_date
+),
+
+taus as (
+    select
+        *,
+        {%- for days in horizons %}
+        cast({{ days }} as double) / (7.0 * age) as tau_{{ days }}d,
+        ln(1.0 + cast({{ days }} as double) / (7.0 * age)) as y_{{ days }}d{{ ',' if not loop.last }}
+        {%- endfor %}
+    from ages
+),
+
+-- Purchases are discounted at the moment s they happen. With s = age (e^y - 1) the rate is smooth in y, and a few
+-- Gauss-Legendre points between two horizons are enough.
+points as (
+    select
+        *,
+        {%- for days in horizons %}
+        {%- set from_y = 'y_' ~ horizons[loop.index0 - 1] ~ 'd' if not loop.first else '0.0' %}
+        {%- for node, weight in rule %}
+        exp({{ from_y }} + (y_{{ days }}d - {{ from_y }}) * {{ node }}) - 1.0 as tau_{{ days }}d_{{ loop.index }},
+        (y_{{ days }}d - {{ from_y }}) * {{ weight }} * n * (1.0 + tau_{{ days }}d_{{ loop.index }})
+        * exp(-{{ ltv_weekly_discount() }} * age * tau_{{ days }}d_{{ loop.index }}) as rate_{{ days }}d_{{ loop.index }}
+        {{- ',' }}
+        {%- endfor %}
+        {%- endfor %}
+        -(n + 1.0) as decay
+    from taus
+),
+
+node_values as (
+    select
+        points.cutoff_date,
+        points.frequency,
+        points.age_days,
+        points.r,
+        points.alpha,
+        points.a,
+        points.b,
+        points.n,
+        points.age,
+        points.tau_365d,
+        nodes.weight,
+        nodes.p,
+        nodes.log_p,
+        nodes.log_stay,
+        pow(1.0 + nodes.p * points.tau_365d, points.decay) as survival_365d,
+        {%- for days in horizons %}
+        {{ ltv_orders_given_p('nodes.p', 'points.n', 'points.tau_' ~ days ~ 'd') }} as orders_{{ days }}d,
+        {%- endfor %}
+        {%- for days in horizons %}
+        {%- for node in rule %}
+        {{ '+ ' if not loop.first }}points.rate_{{ days }}d_{{ loop.index }}
+        * pow(1.0 + nodes.p * points.tau_{{ days }}d_{{ loop.index }}, points.decay)
+        {%- endfor %} as discounted_until_{{ days }}d{{ ',' if not loop.last }}
+        {%- endfor %}
+    from points
+    inner join nodes
+        on
+            points.cutoff_date = nodes.cutoff_date
+            and points.frequency = nodes.frequency
+),
+
+expectations as (
+    select
+        cutoff_date,
+        frequency,
+        age_days,
+        {%- for days in horizons %}
+        sum(weight * orders_{{ days }}d) as orders_{{ days }}d,
+        sum(weight * discounted_until_{{ days }}d) as discounted_until_{{ days }}d,
+        {%- endfor %}
+        -- E[N (N - 1)], for the variance. Where p n tau is tiny the difference cancels: its limit is taken instead.
+        sum(
+            weight * exp(log_stay) * case
+                when n * p * tau_365d < 1e-4 then n * (n + 1.0) * tau_365d * tau_365d
+                else
+                    2.0 * (1.0 - survival_365d * (1.0 + (n + 1.0) * p * tau_365d)) / (p * p)
+            end
+        ) as order_pairs_365d,
+        -- d ln(orders) / d ln(parameter), times the orders
+        max(r) * sum(
+            weight * survival_365d * (1.0 + p * tau_365d) * 2.0 * atanh(p * tau_365d / (2.0 + p * tau_365d)) / p
+        ) as orders_365d_by_r,
+        -max(alpha / age) * sum(weight * n * tau_365d * survival_365d) as orders_365d_by_alpha,
+        max(a) * (sum(weight * orders_365d * log_p) - sum(weight * orders_365d) * sum(weight * log_p))
+            as orders_365d_by_a,
+        max(b) * (sum(weight * orders_365d * log_stay) - sum(weight * orders_365d) * sum(weight * log_stay))
+            as orders_365d_by_b
+    from node_values
+    group by cutoff_date, frequency, age_days
+),
+
+final as (
+    select
+        *,
+        {%- for days in horizons %}
+        {% for earlier in horizons if earlier <= days %}{{ ' + ' if not loop.first }}discounted_until_{{ earlier }}d
+        {%- endfor %} as discounted_orders_{{ days }}d{{ ',' if not loop.last }}
+        {%- endfor %}
+    from expectations
+)
+
+select
+    cutoff_date,
+    frequency,
+    age_days,
+    {%- for days in horizons %}
+    orders_{{ days }}d,
+    discounted_orders_{{ days }}d,
+    {%- endfor %}
+    order_pairs_365d,
+    orders_365d_by_r,
+    orders_365d_by_alpha,
+    orders_365d_by_a,
+    orders_365d_by_b
+from final

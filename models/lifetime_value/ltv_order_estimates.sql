@@ -1,0 +1,126 @@
+{{ config(materialized='view') }} {#- read once, by the next step -#}
+{%- set horizons = ltv_horizons() -%}
+with customers as (
+    select * from {{ ref('int_customer_snapshots') }}
+),
+
+scoring_fits as (
+    select * from {{ ref('ltv_scoring_fits') }}
+),
+
+factors as (
+    select * from {{ ref('ltv_factors') }}
+),
+
+buyers as (
+    select
+        customers.snapshot_date,
+        customers.customer_id,
+        customers.frequency,
+        customers.recency_days,
+        customers.age_days,
+        customers.repeat_spend,
+        customers.net_revenue,
+        scoring_fits.cutoff_date,
+        scoring_fits.r,
+        scoring_fits.alpha,
+        scoring_fits.b,
+        scoring_fits.cutoff_date is not null as is_modelled,
+        -- Without a usable fit: the customer's own rate, with a year of everybody's rate added, and nobody ever leaves
+        coalesce(scoring_fits.r, 365.0 * scoring_fits.pooled_orders_per_day) + customers.frequency as n,
+        coalesce(scoring_fits.alpha, 365.0 / 7.0) + customers.age_days / cast(7.0 as double) as age,
+        scoring_fits.alpha + customers.recency_days / cast(7.0 as double) as age_at_last_order,
+        -- BG/NBD has no exit before the first repeat purchase: null, and the customer is alive
+        case
+            when customers.frequency + scoring_fits.first_purchase_exits > 0
+                then scoring_fits.b + customers.frequency + scoring_fits.first_purchase_exits - 1
+        end as exit_b,
+        scoring_fits.a
+    from customers
+    left join scoring_fits
+        on customers.snapshot_date = scoring_fits.snapshot_date
+    where
+        customers.snapshot_date in ({{ snapshots_to_build() }})
+        and customers.is_buyer
+),
+
+exits as (
+    select
+        *,
+        -- ln of the odds that the customer has left since the last order
+        ln(a / exit_b) + n * (ln(age) - ln(age_at_last_order)) as log_odds_left
+    from buyers
+),
+
+alive as (
+    select
+        *,
+        case when is_modelled and frequency is not null then coalesce({{ one_minus_sigmoid('log_odds_left') }}, 1.0) end
+            as probability_alive
+    from exits
+),
+
+final as (
+    select
+        alive.snapshot_date,
+        alive.customer_id,
+        alive.frequency,
+        alive.repeat_spend,
+        alive.net_revenue,
+        alive.cutoff_date,
+        alive.is_modelled,
+        alive.probability_alive,
+        {%- for days in horizons %}
+        case
+            when alive.is_modelled then alive.probability_alive * factors.orders_{{ days }}d
+            else alive.n / alive.age * {{ days }} / 7.0
+        end as expected_orders_{{ days }}d,
+        case
+            when alive.is_modelled then alive.probability_alive * factors.discounted_orders_{{ days }}d
+            else alive.n / alive.age * {{ ltv_discounted_weeks(days) }}
+        end as discounted_orders_{{ days }}d,
+        {%- endfor %}
+        case
+            when alive.is_modelled then alive.probability_alive * factors.order_pairs_365d
+            else alive.n * (alive.n + 1.0) * pow(365.0 / (7.0 * alive.age), 2)
+        end as order_pairs_365d,
+        -- d ln(expected orders) / d ln(parameter): of those given alive, and of being alive
+        factors.orders_365d_by_r / factors.orders_365d
+        - (1.0 - alive.probability_alive) * alive.r * (ln(alive.age) - ln(alive.age_at_last_order)) as log_orders_by_r,
+        factors.orders_365d_by_alpha / factors.orders_365d
+        - (1.0 - alive.probability_alive) * alive.n * alive.alpha * (1.0 / alive.age - 1.0 / alive.age_at_last_order)
+            as log_orders_by_alpha,
+        factors.orders_365d_by_a / factors.orders_365d
+        - (1.0 - alive.probability_alive) as log_orders_by_a,
+        factors.orders_365d_by_b / factors.orders_365d
+        + coalesce((1.0 - alive.probability_alive) * alive.b / alive.exit_b, 0.0) as log_orders_by_b,
+        -- by then half of such customers, if alive, have ordered: the median of the waiting time
+        7.0 * alive.age * (pow(2.0, 1.0 / greatest(alive.n, 0.01)) - 1.0) as next_order_days
+    from alive
+    left join factors
+        on
+            alive.cutoff_date = factors.cutoff_date
+            and alive.frequency = factors.frequency
+            and alive.age_days = factors.age_days
+)
+
+select
+    snapshot_date,
+    customer_id,
+    frequency,
+    repeat_spend,
+    net_revenue,
+    cutoff_date,
+    is_modelled,
+    probability_alive,
+    {%- for days in horizons %}
+    expected_orders_{{ days }}d,
+    discounted_orders_{{ days }}d,
+    {%- endfor %}
+    order_pairs_365d,
+    log_orders_by_r,
+    log_orders_by_alpha,
+    log_orders_by_a,
+    log_orders_by_b,
+    next_order_days
+from final

@@ -1,0 +1,70 @@
+with customers as (
+    select * from {{ ref('int_customer_snapshots') }}
+),
+
+parameter_fits as (
+    select * from {{ ref('ltv_parameter_fits') }}
+),
+
+usable_fits as (
+    select *
+    from parameter_fits
+    where {{ ltv_fit_is_used() }}
+),
+
+-- What every buyer of the snapshot did, for the plain estimate where no fit is usable. A customer counts as watched for
+-- a year at least, so that a few busy days are not taken for a habit.
+pooled as (
+    select
+        snapshot_date,
+        coalesce(cast(sum(frequency) as double) / sum(greatest(age_days, 365)), 0.0) as pooled_orders_per_day,
+        coalesce(
+            cast(sum(repeat_spend) as double) / nullif(sum(frequency), 0),
+            greatest(cast(sum(net_revenue) as double), 0.0) / nullif(sum(orders), 0),
+            0.0
+        ) as pooled_spend
+    from customers
+    where
+        snapshot_date in ({{ snapshots_to_build() }})
+        and is_buyer
+    group by snapshot_date
+),
+
+final as (
+    select
+        pooled.snapshot_date,
+        pooled.pooled_orders_per_day,
+        pooled.pooled_spend,
+        usable_fits.*,
+        -- MBG/NBD: a customer may leave after the first purchase too
+        case when usable_fits.family = 'mbg' then 1 else 0 end as first_purchase_exits,
+        usable_fits.spend_fit_status = 'ok' as is_spend_modelled
+    from pooled
+    left join usable_fits
+        on usable_fits.cutoff_date <= pooled.snapshot_date
+    qualify
+        row_number() over (
+            partition by pooled.snapshot_date
+            order by usable_fits.cutoff_date desc nulls last
+        ) = 1
+)
+
+select
+    snapshot_date,
+    pooled_orders_per_day,
+    pooled_spend,
+    cutoff_date,
+    family,
+    first_purchase_exits,
+    r,
+    alpha,
+    a,
+    b,
+    is_spend_modelled,
+    p,
+    q,
+    gamma,
+    {%- for name in ltv_step_columns() %}
+    {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
+from final

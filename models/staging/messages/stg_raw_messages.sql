@@ -1,0 +1,79 @@
+-- depends_on: {{ source('raw', 'messages') }}
+{{ config(materialized='view') }}
+
+with raw_messages as (
+
+    {{ read_raw_messages() }}
+
+),
+
+files as (
+
+    select * from {{ ref('stg_files') }}
+
+),
+
+-- An instant that can't be true (before 1990, or after the file was first seen) dates no posting.
+posted as (
+
+    select
+        files.file,
+        files.open_date,
+        files.first_received_date,
+        raw_messages.*,
+        case
+            when
+                coalesce(raw_messages.received_at, raw_messages.happened_at) >= cast('1990-01-01' as timestamp)
+                and coalesce(raw_messages.received_at, raw_messages.happened_at)
+                <= files.first_seen_at + interval '1' day
+                then coalesce(raw_messages.received_at, raw_messages.happened_at)
+            when
+                raw_messages.happened_at >= cast('1990-01-01' as timestamp)
+                and raw_messages.happened_at <= files.first_seen_at + interval '1' day
+                then raw_messages.happened_at
+        end as posted_at
+    from raw_messages
+    inner join files on raw_messages.path = files.path
+
+),
+
+dated as (
+
+    select
+        *,
+        greatest(
+            coalesce({{ business_date('posted_at') }}, first_received_date),
+            coalesce(open_date, cast('1990-01-01' as date))
+        ) as received_date
+    from posted
+
+),
+
+final as (
+
+    select
+        file,
+        received_date,
+        nullif(trim(message_id), '') as message_id,
+        type,
+        event,
+        nullif(trim(anonymous_id), '') as anonymous_id,
+        nullif(trim(user_id), '') as user_id,
+        nullif(trim(previous_id), '') as previous_id,
+        nullif(trim(group_id), '') as group_id,
+        happened_at,
+        received_at,
+        received_at_text,
+        posted_at,
+        properties,
+        traits,
+        context,
+        line,
+        -- A clock that runs ahead can't have seen the future: the collector's time holds.
+        case when happened_at > received_at then received_at else happened_at end as event_at
+    from dated
+    where {{ in_window('received_date') }}
+
+)
+
+select * from final

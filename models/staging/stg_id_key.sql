@@ -1,0 +1,15 @@
+-- depends_on: {{ source('raw', 'manifest') }}
+with keys as (
+
+    {{ read_manifest('keys_path', ['id_key']) }}
+
+),
+
+final as (
+
+    select coalesce(max(id_key), '') as id_key
+    from keys
+
+)
+
+select * from final

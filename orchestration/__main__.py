@@ -1,0 +1,5 @@
+"""The command line: what the Makefile calls."""
+
+from orchestration.cli import main
+
+main()

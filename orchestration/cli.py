@@ -1,0 +1,72 @@
+"""The command line: what the Makefile calls."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.errors import StrataError
+from orchestration.settings import Settings
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+Dataset = Annotated[str, typer.Option(help="Name of the data set.")]
+Raw = Annotated[str | None, typer.Option(help="Folder, glob or URL of raw messages that lie elsewhere.")]
+Source = Annotated[str | None, typer.Option(help="The file or folder that the data set's SQL reads.")]
+
+
+def day(text: str | None, name: str) -> date | None:
+    """A date from the command line. Raises StrataError for anything but YYYY-MM-DD."""
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise StrataError(f"{name}={text} is not a date: write YYYY-MM-DD.") from error
+
+
+@app.command()
+def refresh(
+    dataset: Dataset = "demo",
+    as_of: Annotated[str | None, typer.Option(help="Publish the state of this day, YYYY-MM-DD.")] = None,
+    raw: Raw = None,
+    source: Source = None,
+    size: Annotated[int | None, typer.Option(help="Customers of the demo.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last received day of the demo's messages.")] = None,
+    now: Annotated[str | None, typer.Option(hidden=True, help="The clock, ISO 8601, for rehearsals.")] = None,
+) -> None:
+    """Take in what is new, rebuild what depends on it, test it, publish it."""
+    from orchestration.refresh import refresh as run
+    from orchestration.summary import print_summary
+
+    clock = datetime.fromisoformat(now).replace(tzinfo=UTC) if now else None
+    settings = Settings.of(dataset, raw)
+    print_summary(
+        run(
+            settings, as_of=day(as_of, "AS_OF"), source=source, size=size, until=day(until, "UNTIL"),
+            own_raw=raw is not None, now=clock,
+        )  # fmt: skip
+    )
+
+
+def main() -> None:
+    """Run a command; what the user can put right is said without a traceback."""
+    # dbt Python models import this package from the project's folder.
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    try:
+        app(standalone_mode=False)
+    except StrataError as error:
+        print(f"\n{error}", file=sys.stderr)
+        sys.exit(1)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        from click.exceptions import ClickException
+
+        if isinstance(error, ClickException):
+            error.show()
+            sys.exit(2)
+        raise

@@ -1,0 +1,151 @@
+"""dbt in this process: parse once, build once, show progress, explain failures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestration.errors import StrataError
+from orchestration.settings import PROJECT_DIR, Settings
+
+#: A change here changes what facts are, so the warehouse is built anew from the manifest.
+FACT_PATHS = ("models/staging", "models/intermediate/facts", "macros", "seeds/reference")
+#: A change here restates the snapshots.
+RULE_PATHS = ("models", "macros", "seeds", "orchestration/fit.py", "dbt_project.yml")
+#: Variables that shape facts; all others of the business shape only the snapshots.
+FACT_VARIABLES = (
+    "business_timezone",
+    "reporting_currency",
+    "largest_plausible_amount",
+    "session_gap_minutes",
+)
+#: Variables of the run, set by the refresh.
+RUN_VARIABLES = (
+    "manifest_path",
+    "rates_path",
+    "keys_path",
+    "raw_root",
+    "run_from",
+    "run_to",
+    "as_of",
+    "snapshots",
+    "snapshots_to_build",
+    "utc_offsets",
+    "rules_version",
+    "run_id",
+)
+
+
+@dataclass
+class BuildResult:
+    """What a dbt build did: its manifest, seconds per layer, and the number of tests that passed."""
+
+    manifest: dict[str, Any]
+    seconds: dict[str, float] = field(default_factory=dict)
+    checks_passed: int = 0
+
+
+def business_variables(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of dbt_project.yml that are the business's to set, with a data set's own values over them.
+
+    Raises StrataError for a name that dbt_project.yml doesn't know.
+    """
+    project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text())
+    variables = {name: value for name, value in project["vars"].items() if name not in RUN_VARIABLES}
+    unknown = sorted(set(overrides) - set(variables))
+    if unknown:
+        raise StrataError(f"Unknown variable {', '.join(unknown)}: dbt_project.yml has {', '.join(variables)}.")
+    return {**variables, **overrides}
+
+
+def version_of(paths: tuple[str, ...], variables: Mapping[str, Any], extra: tuple[Path, ...] = ()) -> str:
+    """A hash of project files and variables: 16 hexadecimal digits."""
+    digest = hashlib.sha256(json.dumps(variables, sort_keys=True, default=str).encode())
+    files = [
+        file
+        for path in paths
+        for file in ([PROJECT_DIR / path] if (PROJECT_DIR / path).is_file() else (PROJECT_DIR / path).rglob("*"))
+        if file.suffix in (".sql", ".csv", ".py", ".yml") and (file.suffix != ".yml" or file.name == "dbt_project.yml")
+    ]
+    for file in sorted(files):
+        digest.update(str(file.relative_to(PROJECT_DIR)).encode() + b"\0" + file.read_bytes())
+    for file in sorted(extra):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def build(
+    settings: Settings, variables: Mapping[str, Any], select: str | None = None, *, progress: bool = True
+) -> BuildResult:
+    """Run seeds, models and data tests of the project in one dbt invocation.
+
+    Raises StrataError naming every model, seed and test that failed.
+    """
+    os.environ["STRATA_WAREHOUSE"] = str(settings.warehouse)
+    os.environ["DBT_PROJECT_DIR"] = str(PROJECT_DIR)
+    from dbt.cli.main import dbtRunner  # imported late: it takes seconds
+
+    target = settings.home / "target"
+    common = [
+        "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR), "--target-path", str(target),
+        "--log-path", str(settings.home / "logs"), "--quiet", "--no-version-check", "--log-level-file", "info",
+    ]  # fmt: skip
+    parsed = dbtRunner().invoke(["parse", *common])
+    if not parsed.success:
+        raise StrataError(f"dbt can't parse the project: {parsed.exception}")
+    watcher = ProgressBar() if progress and sys.stderr.isatty() else None
+    runner = dbtRunner(manifest=parsed.result, callbacks=[watcher.on_event] if watcher else [])
+    arguments = ["build", *common, "--vars", json.dumps(variables, default=str), "--exclude-resource-type", "unit_test"]
+    try:
+        result = runner.invoke([*arguments, *(["--select", select] if select else [])])
+    finally:
+        if watcher:
+            watcher.stop()
+    if result.result is None:
+        raise StrataError(f"dbt could not run: {result.exception}")
+    outcome = BuildResult(manifest=json.loads((target / "manifest.json").read_text()))
+    failures = []
+    for node in result.result:
+        layer = node.node.fqn[1] if node.node.resource_type == "model" else f"{node.node.resource_type}s"
+        outcome.seconds[layer] = outcome.seconds.get(layer, 0.0) + node.execution_time
+        if node.status in ("error", "fail"):
+            failures.append(f"  {node.node.resource_type} {node.node.name}: {(node.message or '').strip()}")
+        elif node.node.resource_type == "test" and node.status == "pass":
+            outcome.checks_passed += 1
+    if failures:
+        raise StrataError("dbt build failed:\n" + "\n".join(failures))
+    return outcome
+
+
+class ProgressBar:
+    """Shows how many of dbt's nodes are done, on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), transient=True
+        )
+        self._task = self._progress.add_task("dbt", total=None)
+        self._progress.start()
+        self._started = time.monotonic()
+
+    def on_event(self, event: Any) -> None:
+        """A dbt event: counts finished nodes."""
+        if event.info.name == "ConcurrencyLine":
+            self._progress.update(self._task, total=event.data.node_count)
+        elif event.info.name == "NodeFinished":
+            self._progress.update(self._task, advance=1, description=event.data.node_info.node_name[:44])
+
+    def stop(self) -> None:
+        """Remove the bar."""
+        self._progress.stop()

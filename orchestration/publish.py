@@ -1,0 +1,400 @@
+"""Copy the marts into a file of their own and swap it in, so that readers never wait and never see half a refresh."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.errors import StrataError
+from orchestration.settings import PROJECT_DIR, Settings
+
+PUBLIC_SCHEMAS = ("marts", "quality")
+STORAGE_VERSION = "v1.2.0"  # the DuckDB 1.x that BI tools bundle can't read the format of 2.0
+LINK = "strata.duckdb"
+
+# What would tell who somebody is: whole names, and endings after an underscore (`billing_email`). Traits that only
+# describe (country, device_type, age_band) are not here; a model tags any other column with `meta: {pii: true}`.
+PII_NAMES = frozenset(
+    """
+    email phone mobile fax name first_name last_name middle_name full_name given_name family_name surname username
+    user_name nickname address street house_number birthday birth_date birthdate date_of_birth
+    user_id anonymous_id previous_id device device_id advertising_id cookie cookie_id ip ip_address user_agent
+    latitude longitude national_id passport_number tax_id iban card_number avatar
+    properties traits context raw_message
+    """.split()  # noqa: SIM905
+)
+PII_ENDINGS = (
+    *("_email", "_email_address", "_phone", "_phone_number", "_first_name", "_last_name", "_full_name", "_street"),
+    *("_birthday", "_birth_date", "_user_id", "_anonymous_id", "_device_id", "_ip", "_ip_address", "_user_agent"),
+)
+
+PLAIN_TYPES = frozenset(
+    """
+    BOOLEAN TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER UBIGINT FLOAT DOUBLE VARCHAR DATE TIMESTAMP
+    """.split()  # noqa: SIM905
+) | {"TIMESTAMP WITH TIME ZONE"}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A finished publication: its file, the rows per mart (`marts.customers`: 10000), and how long it took."""
+
+    path: Path
+    row_counts: dict[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Mart:
+    schema: str
+    name: str
+    description: str
+    columns: dict[str, str]  # name -> description, in the order of the model's yml
+    publication_order: tuple[str, ...]
+    private_columns: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def relation(self) -> str:
+        return f"{_quoted(self.schema)}.{_quoted(self.name)}"
+
+
+def publish(
+    settings: Settings,
+    *,
+    manifest: Mapping[str, Any],
+    run_id: str,
+    facts: Mapping[str, object] | None = None,
+    keep: int = 3,
+) -> Publication:
+    """Write `published/<dataset>/strata-<run_id>.duckdb` and point the symlink `strata.duckdb` at it.
+
+    The caller holds `writer_lock` and has closed its own connections to the warehouse (dbt keeps one open after a run
+    in this process: `DuckDBConnectionManager.close_all_connections()`). `manifest` is dbt's
+    `target/manifest.json`: every model of the schemas marts and quality is published, with its columns in the order of
+    its yml, its descriptions as comments, sorted by the model's `meta: {publication_order: [...]}`. `facts` (as_of,
+    rules_version, checks_passed, ...: text, numbers, dates, or lists and mappings of them) become columns of the
+    one-row table `main._publication`, beside what is known here: run_id, row counts, versions, commit, time.
+
+    The new file is complete, counted and on disk before the link moves; the newest `keep` files stay, and always the
+    one the link points to. On any failure the last publication stays as it was.
+
+    Raises StrataError, naming model and column, for: personal data (by tag or by name), a missing description, a type
+    that BI clients can't read, a mart that is not in the warehouse or whose columns differ from its yml.
+    """
+    started = time.monotonic()
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", run_id):
+        raise ValueError(f"run_id {run_id!r} can't be part of a file name")
+    marts = _marts(manifest)
+    folder, link = settings.published, settings.published / LINK
+    path, temporary = folder / f"strata-{run_id}.duckdb", folder / f".strata-{run_id}.duckdb.tmp"
+    if link.is_symlink() and os.readlink(link) == path.name:
+        raise StrataError(f"run {run_id} is already published in {path}; start a new run to publish again.")
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder)
+
+    with closing(duckdb.connect()) as connection:
+        _attach_warehouse(connection, settings)
+        _refuse(marts, _warehouse_columns(connection))
+        try:
+            row_counts = _copy(connection, marts, temporary)
+            _write_facts(connection, _all_facts(manifest, run_id, row_counts, facts or {}))
+            connection.execute("detach publication")
+            _verify(connection, temporary, row_counts)
+        except BaseException:
+            connection.close()
+            _remove_leftovers(folder)
+            raise
+
+    temporary.chmod(0o444)
+    _sync(temporary)
+    temporary.replace(path)
+    _sync(folder)
+    _point(link, path.name)
+    _remove_old(folder, link, keep)
+    return Publication(path=path, row_counts=row_counts, seconds=time.monotonic() - started)
+
+
+def current(settings: Settings) -> dict[str, Any] | None:
+    """The facts of the publication that readers see now; None when there is none, or its file is gone or unreadable."""
+    path = Path(os.path.realpath(settings.published / LINK))
+    if not path.is_file():
+        return None
+    try:
+        with closing(duckdb.connect(str(path), read_only=True)) as connection:
+            cursor = connection.execute("select * from main._publication")
+            names = [column[0] for column in cursor.description]
+            [row] = cursor.fetchall()
+    except duckdb.Error:
+        return None
+    return {
+        name.removesuffix("_json"): json.loads(value) if name.endswith("_json") else value
+        for name, value in zip(names, row, strict=True)
+    }
+
+
+def _marts(manifest: Mapping[str, Any]) -> list[_Mart]:
+    """The public models of a dbt manifest, by schema and name."""
+    marts = [
+        _Mart(
+            schema=node["schema"],
+            name=node.get("alias") or node["name"],
+            description=(node.get("description") or "").strip(),
+            columns={column["name"]: (column.get("description") or "").strip() for column in node["columns"].values()},
+            publication_order=tuple(_meta(node).get("publication_order", ())),
+            private_columns=tuple(
+                column["name"] for column in node["columns"].values() if _is_tagged(node) or _is_tagged(column)
+            ),
+        )
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["schema"] in PUBLIC_SCHEMAS
+    ]
+    if not marts:
+        raise StrataError(
+            f"the dbt project has no model in the schemas {' and '.join(PUBLIC_SCHEMAS)}: there is nothing to publish."
+        )
+    return sorted(marts, key=lambda mart: (mart.schema, mart.name))
+
+
+def _meta(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """`meta` of a model or column: dbt keeps it at the top, under `config`, or both."""
+    return {**(entry.get("meta") or {}), **((entry.get("config") or {}).get("meta") or {})}
+
+
+def _is_tagged(entry: Mapping[str, Any]) -> bool:
+    tags = [*(entry.get("tags") or ()), *((entry.get("config") or {}).get("tags") or ())]
+    return bool(_meta(entry).get("pii")) or any(tag.lower() == "pii" for tag in tags)
+
+
+def _is_private_name(column: str) -> bool:
+    name = column.lower()
+    return name in PII_NAMES or name.endswith(PII_ENDINGS)
+
+
+def _is_plain(data_type: str) -> bool:
+    """Can every BI client read it? No nested type, no HUGEINT, no DECIMAL wider than 18 digits."""
+    decimal = re.fullmatch(r"DECIMAL\((\d+),\d+\)", data_type)
+    return int(decimal[1]) <= 18 if decimal else data_type in PLAIN_TYPES
+
+
+def _refuse(marts: Sequence[_Mart], warehouse: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise one StrataError that lists all that is wrong, so that it can be put right at once."""
+    faults = [fault for mart in marts for fault in _faults(mart, warehouse.get(mart.label))]
+    if faults:
+        raise StrataError(
+            "nothing was published, the last publication stays as it was:\n"
+            + "\n".join(f"  - {fault}" for fault in faults)
+        )
+
+
+def _faults(mart: _Mart, types: Mapping[str, str] | None) -> list[str]:
+    yml = f"the yml of {mart.name}"
+    if types is None:
+        return [f"{mart.label} is a model but not a table of the warehouse: build all models, then publish."]
+    faults = []
+    if not mart.description:
+        faults.append(f"{mart.label} has no description: write one in {yml}.")
+    for column in mart.columns.keys() - types.keys():
+        faults.append(f"{mart.label}.{column} is described but not in the table: build the model or correct {yml}.")
+    for column, data_type in types.items():
+        where = f"{mart.label}.{column}"
+        if column in mart.private_columns:
+            faults.append(f"{where} is tagged as personal data: leave it out of the mart.")
+        elif _is_private_name(column):
+            faults.append(
+                f"{where} has the name of personal data: leave it out of the mart, or rename it if it is not."
+            )
+        if not mart.columns.get(column):
+            faults.append(f"{where} has no description: write one in {yml}.")
+        if not _is_plain(data_type):
+            faults.append(
+                f"{where} is {data_type}, which BI clients can't read: cast it to bigint, decimal(18, 2) or varchar."
+            )
+    for column in mart.publication_order:
+        if column not in types:
+            faults.append(f"{mart.label} is to be ordered by {column!r}, which it doesn't have: correct {yml}.")
+    return sorted(faults)
+
+
+def _attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Read-only, with room to spill beside the warehouse rather than in the working directory."""
+    if not settings.warehouse.is_file():
+        raise StrataError(
+            f"there is no warehouse {settings.warehouse}: run `make refresh DATASET={settings.dataset}` first."
+        )
+    connection.execute(f"set temp_directory = {_text(str(settings.warehouse) + '.tmp')}")
+    if limit := os.environ.get("STRATA_MEMORY_LIMIT"):
+        connection.execute(f"set memory_limit = {_text(limit)}")
+    try:
+        connection.execute(f"attach {_text(str(settings.warehouse))} as warehouse (read_only)")
+    except duckdb.Error as error:
+        raise StrataError(
+            f"can't read the warehouse {settings.warehouse}: {error}\n"
+            "Close the program that has it open (BI tools should open the published file), then refresh again."
+        ) from error
+
+
+def _warehouse_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """`schema.table` -> column -> type, for tables and views of the public schemas."""
+    rows = connection.execute(
+        """
+        select schema_name || '.' || table_name, column_name, data_type
+        from duckdb_columns()
+        where database_name = 'warehouse' and list_contains($schemas, schema_name)
+        order by schema_name, table_name, column_index
+        """,
+        {"schemas": list(PUBLIC_SCHEMAS)},
+    ).fetchall()
+    columns: dict[str, dict[str, str]] = {}
+    for table, column, data_type in rows:
+        columns.setdefault(table, {})[column] = data_type
+    return columns
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, marts: Sequence[_Mart], temporary: Path) -> dict[str, int]:
+    """Write every mart and its comments to a new file; the rows that the warehouse holds, by `schema.name`."""
+    connection.execute(f"attach {_text(str(temporary))} as publication (storage_version {_text(STORAGE_VERSION)})")
+    for schema in PUBLIC_SCHEMAS:
+        connection.execute(f"create schema publication.{schema}")
+    row_counts = {}
+    for mart in marts:
+        columns = ", ".join(_quoted(column) for column in mart.columns)
+        order = ", ".join(f"{_quoted(column)} nulls last" for column in mart.publication_order)
+        source, target = f"warehouse.{mart.relation}", f"publication.{mart.relation}"
+        connection.execute(
+            f"create table {target} as select {columns} from {source}" + (f" order by {order}" if order else "")
+        )
+        connection.execute(f"comment on table {target} is {_text(mart.description)}")
+        for column, description in mart.columns.items():
+            connection.execute(f"comment on column {target}.{_quoted(column)} is {_text(description)}")
+        row_counts[mart.label] = _count(connection, source)
+    return row_counts
+
+
+def _verify(connection: duckdb.DuckDBPyConnection, temporary: Path, row_counts: Mapping[str, int]) -> None:
+    """Open the finished file as a reader would and count again."""
+    connection.execute(f"attach {_text(str(temporary))} as written (read_only)")
+    for label, expected in row_counts.items():
+        schema, name = label.split(".", 1)
+        found = _count(connection, f"written.{_quoted(schema)}.{_quoted(name)}")
+        if found != expected:
+            raise StrataError(
+                f"{label} has {expected} rows in the warehouse and {found} in the new file, which was thrown away; "
+                "the last publication stays as it was. Check the disk, then refresh again."
+            )
+    connection.execute("detach written")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    [(rows,)] = connection.execute(f"select count(*) from {relation}").fetchall()
+    return rows
+
+
+def _all_facts(
+    manifest: Mapping[str, Any], run_id: str, row_counts: Mapping[str, int], facts: Mapping[str, object]
+) -> dict[str, object]:
+    return {
+        "run_id": run_id,
+        "published_at": datetime.now(UTC).replace(tzinfo=None),
+        "git_commit": git_commit(),
+        "dbt_version": manifest.get("metadata", {}).get("dbt_version"),
+        "duckdb_version": duckdb.__version__,
+        **facts,
+        "row_counts": dict(row_counts),
+    }
+
+
+def git_commit() -> str | None:
+    """The commit the project is at; None without git or outside a clone."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    result = subprocess.run(  # noqa: S603
+        [git, "-C", str(PROJECT_DIR), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return result.stdout.strip() if result.returncode == 0 else None
+
+
+def _write_facts(connection: duckdb.DuckDBPyConnection, facts: Mapping[str, object]) -> None:
+    """One row, one column a fact; lists and mappings as JSON text in a column whose name ends with `_json`."""
+    columns: dict[str, tuple[str, object]] = {}
+    for name, value in facts.items():
+        if isinstance(value, (Mapping, list, tuple)):
+            columns[f"{name}_json"] = ("varchar", json.dumps(value, default=str))
+        else:
+            columns[name] = (_column_type(value), value)
+    table = "publication.main._publication"
+    definition = ", ".join(f"{_quoted(name)} {data_type}" for name, (data_type, _) in columns.items())
+    connection.execute(f"create table {table} ({definition})")
+    connection.execute(
+        f"insert into {table} values ({', '.join('?' for _ in columns)})",
+        [value for _, value in columns.values()],
+    )
+    connection.execute(f"comment on table {table} is 'How this file came to be. One row.'")
+
+
+def _column_type(value: object) -> str:
+    # bool before int, datetime before date: each is also an instance of the other
+    types: list[tuple[type, str]] = [
+        (bool, "boolean"),
+        (int, "bigint"),
+        (float, "double"),
+        (Decimal, "decimal(18, 2)"),
+        (datetime, "timestamp"),
+        (date, "date"),
+    ]
+    return next((name for kind, name in types if isinstance(value, kind)), "varchar")
+
+
+def _sync(path: Path) -> None:
+    """Force a file or folder to disk, so that a power cut can't leave a link to an unwritten file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _point(link: Path, target: str) -> None:
+    """Swap the symlink in one step; relative, so that the folder can be moved or mounted elsewhere."""
+    new = link.with_name(f".{link.name}.tmp")
+    new.symlink_to(target)
+    new.replace(link)
+    _sync(link.parent)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What a crashed publication left: its unfinished file, write-ahead log or link."""
+    for leftover in folder.glob(".strata*.tmp*"):
+        leftover.unlink()
+
+
+def _remove_old(folder: Path, link: Path, keep: int) -> None:
+    files = sorted(folder.glob("strata-*.duckdb"), key=lambda file: (file.stat().st_mtime_ns, file.name), reverse=True)
+    for file in files[keep:]:
+        if file.name != os.readlink(link):
+            file.unlink()
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

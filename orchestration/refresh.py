@@ -1,0 +1,281 @@
+"""The refresh: raw files to published marts, in one go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration import datasets, dbt, publish, raw_files
+from orchestration.errors import StrataError
+from orchestration.lock import writer_lock
+from orchestration.raw_files import RawFile, Window
+from orchestration.settings import Settings
+
+
+@dataclass
+class Refresh:
+    """What a refresh did. `published` is None when there was nothing new and the last publication stands."""
+
+    settings: Settings
+    window: Window
+    run_id: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    published: Path | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Books:
+    """How far a warehouse is: kept in the warehouse itself, taken back before a run writes, set when it has succeeded."""
+
+    closed_through: date | None = None
+    facts_version: str = ""
+    rules_version: str = ""
+    snapshots: tuple[date, ...] = ()
+
+    @classmethod
+    def read(cls, warehouse: Path) -> Books:
+        """The state of a warehouse; that of an empty one where there is none."""
+        if not warehouse.exists():
+            return cls()
+        with duckdb.connect(str(warehouse)) as db:
+            if not db.execute("select 1 from duckdb_tables() where table_name = 'strata_books'").fetchone():
+                return cls()
+            (state,) = db.execute("select state from main.strata_books").fetchone() or ("{}",)
+        found = json.loads(state)
+        return cls(
+            closed_through=date.fromisoformat(found["closed_through"]) if found.get("closed_through") else None,
+            facts_version=found.get("facts_version", ""),
+            rules_version=found.get("rules_version", ""),
+            snapshots=tuple(date.fromisoformat(day) for day in found.get("snapshots", [])),
+        )
+
+    def write(self, warehouse: Path) -> None:
+        """Set the state of a warehouse."""
+        warehouse.parent.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect(str(warehouse)) as db:
+            db.execute("create or replace table main.strata_books as select cast(? as varchar) as state",
+                       [json.dumps(asdict(self), default=str)])  # fmt: skip
+
+
+def exchange_rates(settings: Settings, open_date: date | None) -> tuple[list[dict[str, Any]], list[str]]:
+    """The book of exchange rates with what the reference table has new, and warnings.
+
+    A rate enters once and never changes; one that turns up after its day was closed holds from the first open day on.
+    That way no posted amount depends on what was delivered later.
+    """
+    path = settings.manifest / "exchange_rates.jsonl"
+    book = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    root = raw_files.raw_root(settings.raw)
+    found: list[tuple[str, date, str]] = []
+    for suffix, reader in (("parquet", "read_parquet(?)"), ("csv", "read_csv(?, all_varchar = true)"), ("jsonl", "read_json(?)")):
+        location = f"{root}/exchange_rates.{suffix}"
+        if not duckdb.execute("select count(*) from glob(?)", [location]).fetchone()[0]:  # type: ignore[index]
+            continue
+        try:
+            found = duckdb.execute(
+                f"select upper(trim(currency)), cast(rate_date as date), cast(cast(rate_to_reporting as decimal(18, 8)) as varchar) "  # noqa: S608
+                f"from {reader} where currency is not null and rate_date is not null and rate_to_reporting > 0 order by all",
+                [location],
+            ).fetchall()
+        except duckdb.Error as error:
+            raise StrataError(
+                f"{location} can't be read as exchange rates: {str(error).splitlines()[0]}. "
+                "It needs the columns currency, rate_date and rate_to_reporting."
+            ) from error
+        break
+    known = {(row["currency"], row["rate_date"]): row["rate_to_reporting"] for row in book}
+    notes, fresh = [], []
+    for currency, rate_date, rate in found:
+        key = (currency, rate_date.isoformat())
+        if key in known:
+            if known[key] != rate:
+                notes.append(f"The rate of {currency} on {rate_date} is {known[key]} in the books; the new {rate} is ignored.")
+            continue
+        outdated = any(row["currency"] == currency and row["rate_date"] > key[1] for row in book)
+        effective = max(rate_date, open_date) if open_date else rate_date
+        if outdated:
+            notes.append(f"The rate of {currency} on {rate_date} came after a later one was in the books; it is ignored.")
+        fresh.append({
+            "currency": currency, "rate_date": key[1], "rate_to_reporting": rate,
+            "effective_date": None if outdated else effective.isoformat(),
+        })  # fmt: skip
+        known[key] = rate
+    return book + fresh, notes
+
+
+def run_variables(
+    settings: Settings, window: Window, business: Mapping[str, Any], last: datetime, paths: tuple[Path, Path]
+) -> dict[str, Any]:
+    """What dbt is told about a run, but for versions and snapshots. `last` is the latest instant in the raw files (UTC)."""
+    return {
+        **business,
+        "manifest_path": str(paths[0]),
+        "rates_path": str(paths[1]) if paths[1].stat().st_size else "",
+        "keys_path": str(id_key(settings)),
+        "raw_root": raw_files.raw_root(settings.raw),
+        "run_from": window.run_from.isoformat(),
+        "run_to": window.run_to.isoformat(),
+        "as_of": window.as_of.isoformat(),
+        "utc_offsets": raw_files.utc_offsets(business["business_timezone"], last),
+    }
+
+
+def write_run_manifest(
+    settings: Settings, files: list[RawFile], rates: list[dict[str, Any]], timezone: str, window: Window
+) -> tuple[Path, Path]:
+    """What dbt reads of the manifest in this run: paths as they are now, received dates in the business time zone."""
+    rows: list[dict[str, object]] = []
+    for file in files:
+        first, last = file.received_dates(timezone, window.first_day)
+        rows.append({
+            "file": file.file, "path": file.path, "format": file.format, "columns": json.dumps(file.columns),
+            "open_date": file.open_date, "first_seen_at": file.first_seen_at,
+            "first_received_date": first.isoformat(), "last_received_date": last.isoformat(),
+        })  # fmt: skip
+    manifest, book = settings.manifest / "run_files.jsonl", settings.manifest / "run_rates.jsonl"
+    raw_files.write_lines(manifest, rows)
+    raw_files.write_lines(book, list(rates))
+    return manifest, book
+
+
+def id_key(settings: Settings) -> Path:
+    """The file with the key that hashes ids which are personal data: made once, kept with the manifest, for its owner only.
+
+    The environment variable STRATA_ID_KEY, where set, is the key of a first run.
+    """
+    path = settings.manifest / "id_key.jsonl"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        key = os.environ.get("STRATA_ID_KEY") or secrets.token_hex(16)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+            handle.write(json.dumps({"id_key": key}) + "\n")
+    return path
+
+
+def references_version(raw: str) -> str:
+    """A hash of the optional reference tables as they are now: a change is worth a new publication."""
+    root = raw_files.raw_root(raw)
+    found = []
+    for name in raw_files.REFERENCE_TABLES:
+        for suffix in ("parquet", "csv", "jsonl"):
+            found += duckdb.execute(
+                "select filename, size, cast(last_modified as varchar) from read_blob(?)", [f"{root}/{name}.{suffix}"]
+            ).fetchall() if duckdb.execute("select count(*) from glob(?)", [f"{root}/{name}.{suffix}"]).fetchone()[0] else []
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
+
+
+def refresh(
+    settings: Settings,
+    *,
+    as_of: date | None = None,
+    source: str | None = None,
+    size: int | None = None,
+    until: date | None = None,
+    own_raw: bool = False,
+    now: datetime | None = None,
+    progress: bool = True,
+) -> Refresh:
+    """Take in what is new, rebuild what depends on it, test it, publish it.
+
+    `own_raw`: settings.raw was named by the user, so nothing is generated. `now`: the clock (aware), for rehearsals.
+    Raises StrataError with what to do next; the last publication then stays as it was.
+    """
+    now = now or datetime.now(UTC)
+    with writer_lock(settings):
+        return _refresh(settings, as_of, source, size, until, own_raw, now, progress)
+
+
+def _refresh(
+    settings: Settings, as_of: date | None, source: str | None, size: int | None, until: date | None,
+    own_raw: bool, now: datetime, progress: bool,
+) -> Refresh:  # fmt: skip
+    clock = Stopwatch()
+    header = datasets.describe(settings.dataset) if not own_raw else None
+    if header:
+        datasets.prepare(settings, source=source, size=size, until=until, now=now)
+    clock.lap("raw messages")
+
+    business = dbt.business_variables(header.variables if header else {})
+    facts_version = dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES})
+    rules_version = dbt.version_of(dbt.RULE_PATHS, business)
+    timezone = business["business_timezone"]
+    closed_through, known = raw_files.read_manifest(settings)
+    open_date = closed_through + timedelta(days=1) if closed_through else None
+    files = raw_files.take_stock(settings, known, open_date, now)
+    rates, notes = exchange_rates(settings, open_date)
+
+    books = Books.read(settings.warehouse)
+    if books.facts_version != facts_version:
+        settings.warehouse.unlink(missing_ok=True)
+        books = Books(facts_version=facts_version)
+    in_books = min(filter(None, (books.closed_through, closed_through))) if books.closed_through and closed_through else None
+    window = raw_files.plan_window(files, timezone, now, as_of, in_books)
+    kept = raw_files.kept_snapshots(window.first_day, window.as_of)
+    valid = set(books.snapshots) if books.rules_version == rules_version else set()
+    to_build = [day for day in kept if day not in valid or day >= window.run_from]
+    references = references_version(settings.raw)
+    state = f"{window.as_of} {facts_version} {rules_version} {references}"
+    clock.lap("manifest")
+
+    done = Refresh(settings, window, now.astimezone(UTC).strftime("%Y%m%dT%H%M%S"), clock.seconds, notes=notes)
+    published = publish.current(settings)
+    if not window.has_new_days and not to_build and published and published.get("state") == state:
+        return done
+
+    # What this run writes is taken out of the books before, and entered after: a broken run leaves no false claim.
+    Books(
+        closed_through=window.run_from - timedelta(days=1) if in_books else None,
+        facts_version=facts_version,
+        rules_version=rules_version,
+        snapshots=tuple(day for day in kept if day not in to_build),
+    ).write(settings.warehouse)
+    last = max(datetime.fromisoformat(file.last_posted_at) for file in files if file.last_posted_at)
+    variables = run_variables(
+        settings, window, business, last, write_run_manifest(settings, files, rates, timezone, window)
+    ) | {
+        "snapshots": [day.isoformat() for day in kept],
+        "snapshots_to_build": [day.isoformat() for day in to_build],
+        "rules_version": rules_version,
+        "run_id": done.run_id,
+    }
+    built = dbt.build(settings, variables, progress=progress)
+    clock.add(built.seconds)
+    clock.lap("dbt")
+    facts = {"state": state, "as_of": window.as_of.isoformat(), "checks_passed": built.checks_passed}
+    done.published = publish.publish(settings, manifest=built.manifest, run_id=done.run_id, facts=facts).path
+    clock.lap("publication")
+
+    closed = max(window.run_to, in_books) if in_books else window.run_to
+    Books(closed, facts_version, rules_version, tuple(kept)).write(settings.warehouse)
+    raw_files.write_lines(settings.manifest / "exchange_rates.jsonl", rates)
+    raw_files.write_manifest(settings, max(closed, closed_through or closed), files)
+    return done
+
+
+class Stopwatch:
+    """Seconds per stage, in the order in which they were measured."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def lap(self, stage: str) -> None:
+        """The time since the last lap was this stage's."""
+        now = time.monotonic()
+        self.seconds[stage] = now - self._since
+        self._since = now
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Parts of the stage that is running."""
+        self.seconds.update({f"  {part}": value for part, value in seconds.items()})

@@ -1,0 +1,135 @@
+"""The lifetime value models alone, run by dbt over given customer snapshots instead of the pipeline's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from dbt.cli.main import dbtRunner
+
+from orchestration.settings import PROJECT_DIR
+
+CUSTOMER_SNAPSHOTS = pa.schema(
+    [
+        ("snapshot_date", pa.date32()),
+        ("customer_id", pa.string()),
+        ("is_buyer", pa.bool_()),
+        ("orders", pa.int64()),
+        ("net_revenue", pa.decimal128(18, 2)),
+        ("frequency", pa.int64()),
+        ("recency_days", pa.int64()),
+        ("age_days", pa.int64()),
+        ("repeat_spend", pa.decimal128(18, 2)),
+    ]
+)
+
+
+class LtvProject:
+    """A temporary dbt project: the LTV models and macros as they are, and int_customer_snapshots from a file."""
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, replace: dict[str, str] | None = None) -> None:
+        self.home = home
+        self.warehouse = home / "ltv.duckdb"
+        self.input = home / "int_customer_snapshots.parquet"
+        monkeypatch.setenv("STRATA_WAREHOUSE", str(self.warehouse))
+        monkeypatch.setenv("DBT_PROJECT_DIR", str(PROJECT_DIR))
+        for name in ("dbt_project.yml", "profiles.yml"):
+            shutil.copy(PROJECT_DIR / name, home / name)
+        for folder in ("macros", "models/lifetime_value", "tests/generic"):
+            shutil.copytree(PROJECT_DIR / folder, home / folder)
+        (home / "models/quality").mkdir()
+        for suffix in ("sql", "yml"):
+            shutil.copy(PROJECT_DIR / f"models/quality/ltv_fits.{suffix}", home / "models/quality")
+        (home / "models/intermediate").mkdir()
+        (home / "models/intermediate/int_customer_snapshots.sql").write_text(
+            "select * from read_parquet('{{ var('customer_snapshots_path') }}')"
+        )
+        for old, new in (replace or {}).items():
+            for path in (home / "macros").rglob("*.sql"):
+                path.write_text(path.read_text().replace(old, new))
+        self.write([])
+
+    def write(self, rows: list[dict] | pa.Table) -> None:
+        """Make these rows the customer snapshots."""
+        table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema=CUSTOMER_SNAPSHOTS)
+        pq.write_table(table, self.input)
+
+    def dbt(self, command: str, select: str, snapshots: Iterable[str], build: Iterable[str] | None = None, **values):
+        """Run dbt over the selected models; fails the test with dbt's own messages."""
+        snapshots = list(snapshots)
+        values |= {
+            "customer_snapshots_path": str(self.input),
+            "snapshots": snapshots,
+            "snapshots_to_build": snapshots if build is None else list(build),
+        }
+        where = ["--project-dir", str(self.home), "--profiles-dir", str(self.home)]
+        where += ["--target-path", str(self.home / "target")]
+        quiet = ["--quiet", "--log-level-file", "none", "--no-use-colors"]
+        result = dbtRunner().invoke(
+            [command, "--select", *select.split(), *where, *quiet, "--vars", json.dumps(values)]
+        )
+        messages = [f"{item.node.name}: {item.message}" for item in result.result or [] if item.status not in OK]
+        assert result.success, messages or result.exception
+
+    def query(self, sql: str) -> list[tuple]:
+        """Rows of the temporary warehouse."""
+        with duckdb.connect(str(self.warehouse)) as connection:
+            return connection.execute(sql).fetchall()
+
+
+OK = {"success", "pass", "no-op"}
+
+
+def cdnow_purchase_days() -> duckdb.DuckDBPyRelation:
+    """The CDNOW sample: customer_id, day, spend, one row per customer and purchase day. Skips without `lifetimes`."""
+    package = find_spec("lifetimes")
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("CDNOW comes with the PyPI package lifetimes (dependency group datasets)")
+    path = Path(package.submodule_search_locations[0]) / "datasets" / "CDNOW_sample.txt"
+    fields = [line.split() for line in path.read_text().splitlines()]
+    lines = [(row[1], row[2], row[4]) for row in fields if len(row) == 5 and row[2].isdigit()]
+    assert len(lines) == 6_919
+    table = pa.table(dict(zip(("customer_id", "day", "spend"), map(list, zip(*lines, strict=True)), strict=True)))
+    connection = duckdb.connect()
+    connection.register("lines", table)
+    return connection.sql(
+        """
+        select
+            customer_id,
+            strptime(day, '%Y%m%d')::date as purchase_date,
+            sum(spend::decimal(18, 2)) as spend
+        from lines
+        group by all
+        """
+    )
+
+
+def customer_snapshots(purchase_days: duckdb.DuckDBPyRelation, snapshots: Iterable[str]) -> pa.Table:
+    """What int_customer_snapshots holds for these purchase days, at each snapshot."""
+    dates = ", ".join(f"date '{day}'" for day in snapshots)
+    return purchase_days.query(
+        "days",
+        f"""
+        with snapshots as (select unnest([{dates}]) as snapshot_date),
+        firsts as (select *, min(purchase_date) over (partition by customer_id) as first_date from days)
+        select
+            snapshot_date,
+            customer_id,
+            true as is_buyer,
+            count(*) as orders,
+            sum(spend)::decimal(18, 2) as net_revenue,
+            count(*) - 1 as frequency,
+            max(purchase_date) - first_date as recency_days,
+            snapshot_date - first_date as age_days,
+            coalesce(sum(spend) filter (purchase_date > first_date), 0)::decimal(18, 2) as repeat_spend
+        from firsts inner join snapshots on purchase_date <= snapshot_date
+        group by snapshot_date, customer_id, first_date
+        """,
+    ).to_arrow_table()
