@@ -434,7 +434,8 @@ order_states as (
             currency: currency,
             channel: channel,
             store_id: store_id,
-            products: products
+            -- An order with no readable amount is to be set aside, not valued by its lines.
+            products: case when revenue is not null then products end
         }) as properties,
     from orders
 ),
