@@ -1,8 +1,8 @@
 """Datasets: `datasets/<name>.sql` turns somebody's files into raw messages under `raw/<name>/`.
 
-The script does the thinking, in SQL. This file only runs it in a DuckDB of its own and writes what it left behind: relation
-`events` (the contract's columns) and, where they exist, the reference relations. An import is there as a whole or not at
-all, and running it again writes nothing that raw already has.
+The script does the thinking, in SQL. This file only runs it in a DuckDB of its own and writes what it left behind:
+relation `events` (the contract's columns) and, where they exist, the reference relations. An import is there as a whole
+or not at all, and running it again writes nothing that raw already has.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def describe(name: str) -> DatasetHeader:
         names = ", ".join(sorted(script.stem for script in DATASETS_DIR.glob("*.sql")))
         raise StrataError(
             f"There is no dataset {name!r}: no datasets/{name}.sql. There are: {names}. For your own data put "
-            f"messages into raw/{name}/events/, or point RAW at them, or write datasets/{name}.sql (README, Bring your own data)."
+            f"messages into raw/{name}/events/, or point RAW at them, or write datasets/{name}.sql (README, Bring your "
+            "own data)."
         )
     keys: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -170,13 +171,14 @@ def prepare(settings: Settings, *, source: str | None, size: int | None, until: 
     size = _size_of(header, size)
     found = _source_of(header, source)
     fingerprint = found.fingerprint if found else ""
-    import_id = digest(
-        header.path.read_text(encoding="utf-8"), _columns_text(header), fingerprint, str(size), str(until)
-    )
+    script = digest(header.path.read_text(encoding="utf-8"), _columns_text(header))
+    import_id = digest(script, fingerprint, str(size), str(until))
 
     _undo_killed_import(raw)
-    imported = sorted(str(path) for path in events.rglob("*.parquet"))
-    records = _records(raw) if imported else []
+    records = _records(raw)
+    recorded = {record["import_id"] for record in records}
+    imported = sorted(str(path) for path in events.glob("*/*.parquet") if path.name.split("-")[0] in recorded)
+    records = records if imported else []
     if any(record["import_id"] == import_id for record in records):
         return Prepared("unchanged", import_id)
     for record in records:
@@ -189,26 +191,35 @@ def prepare(settings: Settings, *, source: str | None, size: int | None, until: 
     # newer export adds to it was received when it came, or it would be posted into books that are closed.
     is_history = not records or any(record["source_fingerprint"] == fingerprint for record in records)
 
+    # If only `until` moves on, what is new is what was received since.
+    same = [
+        r["until"] for r in records if (r["script"], r["source_fingerprint"]) == (script, fingerprint) and r["until"]
+    ]
+    after = date.fromisoformat(max(same)) if same else None
+
     work = settings.home / ".duckdb_tmp" / settings.dataset
     with run_script(header, found, size=size, until=until, imported=imported, work=work) as db:
-        _build_messages(db, has_imported=bool(imported), received_at=None if is_history else now)
+        _build_messages(db, has_imported=bool(imported), after=after, received_at=None if is_history else now)
         days = db.execute(
             "select received_day, count(*) from messages group by received_day order by received_day nulls last"
         ).fetchall()
         if not days and not records:
             raise StrataError(f"datasets/{header.name}.sql made no messages up to {until}: take a later day.")
-        staged = raw / ".import"
-        _write_events(db, days, staged / "events", import_id)
-        references = _write_references(db, header, staged)
         columns = db.execute("from source_columns").fetchall() if header.columns else []
         notes = db.execute("select note from notes").fetchall() if _column_types(db, "notes") else []
+        staged = raw / ".import"
+        try:
+            _write_events(db, days, staged / "events", import_id)
+            _move_into_place(staged, raw, import_id, _write_references(db, header, staged))
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
 
-    _move_into_place(staged, raw, import_id, references)
     messages = sum(count for _, count in days)
     record = {
         "import_id": import_id,
         "source": found.location if found else None,
         "source_fingerprint": fingerprint,
+        "script": script,
         "size": size,
         "until": str(until) if until else None,
         "messages": messages,
@@ -233,9 +244,10 @@ def run_script(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Run the dataset's script in a DuckDB file of its own in folder `work`, which is emptied before and removed after.
 
-    The script reads `getvariable('source' | 'size' | 'until' | 'business_timezone' | 'reporting_currency')`, the messages
-    of earlier imports (`imported`: their files) as relation `imported`, and what DatasetHeader.columns and .tables promise.
-    Yields the connection, with relation `events` checked for its columns. Raises StrataError for errors in script or data.
+    The script reads `getvariable('source' | 'size' | 'until' | 'business_timezone' | 'reporting_currency')`, the
+    messages of earlier imports (`imported`: their files) as relation `imported`, and what DatasetHeader.columns and
+    .tables promise. Yields the connection, with relation `events` checked for its columns. Raises StrataError for
+    errors in the script or its data.
     """
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -273,12 +285,11 @@ def run_script(
                 open_table(db, source, DATASETS_DIR / header.columns)
             if source and header.tables:
                 open_tables(db, source)
-            try:
-                db.execute(header.path.read_text(encoding="utf-8"))
-            except duckdb.Error as error:
-                raise StrataError(f"datasets/{header.name}.sql: {_plain(error)}") from error
+            db.execute(header.path.read_text(encoding="utf-8"))
             _check_events(db, header)
             yield db
+    except duckdb.Error as error:
+        raise StrataError(f"datasets/{header.name}.sql: {_plain(error)}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -298,50 +309,43 @@ def _check_events(db: duckdb.DuckDBPyConnection, header: DatasetHeader) -> None:
         )
 
 
-def _build_messages(db: duckdb.DuckDBPyConnection, *, has_imported: bool, received_at: datetime | None) -> None:
+def _build_messages(
+    db: duckdb.DuckDBPyConnection, *, has_imported: bool, after: date | None, received_at: datetime | None
+) -> None:
     """Relation `messages`: the contract's columns in the types raw files have, and `received_day` (null = unknown).
 
-    Only messages up to variable `until` whose message_id isn't in `imported`. Blank received_at becomes `received_at`, if
+    Only messages up to variable `until` that aren't in `imported`: those received after day `after`, if it is known
+    that all earlier ones are there, otherwise those with a new message_id. Blank received_at becomes `received_at`, if
     given.
     """
     types = _column_types(db, "events")
-    if has_imported:
+    has_day = types.get("received_date") == "DATE"
+    day = "received_date" if has_day else f"coalesce({_as_date('received_at', types)}, {_as_date('timestamp', types)})"
+    if not has_day:
+        day = f"case when {day} between date '1990-01-01' and date '2199-12-31' then {day} end"
+    is_wanted = ["(getvariable('until') is null or received_day is null or received_day <= getvariable('until'))"]
+    if after:
+        is_wanted.append(f"received_day > date '{after}'")
+    elif has_imported:
         db.execute("create table known_messages as select distinct message_id from imported")
+        is_wanted.append("not exists (from known_messages where known_messages.message_id = typed.message_id)")
     db.execute("set variable received_at = $1", [_utc(received_at) if received_at else None])
-    if "received_date" in types:
-        received_day = "cast(events.received_date as date)"
-    else:
-        received_day = f"coalesce({_as_date('received_at', types)}, {_as_date('timestamp', types)})"
-    # A table that brings its own received_date is read as it is, day by day; anything else is computed once.
-    is_ready = (
-        types.get("received_date") == "DATE" and not has_imported and received_at is None and _is_table(db, "events")
-    )
-    is_new = "not exists (from known_messages where known_messages.message_id = typed.message_id)"
+    # Events that bring their received_date are read a chunk of days at a time; anything else is computed once.
+    is_read_by_day = has_day and received_at is None and (after or not has_imported)
+    columns = ", ".join(f"{_as_raw(column, types)} as {column}" for column in EVENT_COLUMNS)
     db.execute(
         f"""
-        create {"view" if is_ready else "table"} messages as
-        with
-        typed as (
-            select
-                {", ".join(f"{_as_raw(column, types)} as {column}" for column in EVENT_COLUMNS)},
-                {received_day} as received_day,
-            from events
-        )
-        select * replace (
-            case when received_day between date '1990-01-01' and date '2199-12-31' then received_day end as received_day
-        )
-        from typed
-        where
-            (getvariable('until') is null or received_day is null or received_day <= getvariable('until'))
-            and {is_new if has_imported else "true"}
-        """  # noqa: S608 - only names and types from this file's own lists
+        create {"view" if is_read_by_day else "table"} messages as
+        with typed as (select {columns}, {day} as received_day from events)
+        from typed where {" and ".join(is_wanted)}
+        """
     )
 
 
 def _as_raw(column: str, types: dict[str, str]) -> str:
     """SQL for one column of `events` in the type it has in raw files."""
     kind = types[column]
-    if column in JSON_COLUMNS and re.match(r"STRUCT|MAP", kind):
+    if column in JSON_COLUMNS and kind.startswith(("STRUCT", "MAP")):
         return f"case when events.{column} is not null then cast(to_json(events.{column}) as varchar) end"
     if column not in TIME_COLUMNS:
         return f"cast(events.{column} as varchar)"
@@ -353,7 +357,7 @@ def _as_raw(column: str, types: dict[str, str]) -> str:
 
 
 def _time_type(kind: str) -> str:
-    return "timestamp" if re.match(r"TIMESTAMP|DATE", kind) else "varchar"
+    return "timestamp" if kind.startswith(("TIMESTAMP", "DATE")) else "varchar"
 
 
 def _as_date(column: str, types: dict[str, str]) -> str:
@@ -365,7 +369,7 @@ def _as_date(column: str, types: dict[str, str]) -> str:
 def _write_events(
     db: duckdb.DuckDBPyConnection, days: Sequence[tuple[date | None, int]], folder: Path, import_id: str
 ) -> None:
-    """A Parquet file per received day, sorted: the same messages give the same bytes. days: (day, number of messages)."""
+    """A Parquet file per received day, sorted: the same messages give the same bytes. days: (day, its messages)."""
 
     def write(chunk: tuple[date | None, date | None]) -> None:
         first, last = chunk
@@ -383,7 +387,7 @@ def _write_events(
                 format parquet, compression zstd, partition_by (received_date), filename_pattern '{import_id}-{{i}}',
                 overwrite_or_ignore
             )
-            """,  # noqa: S608 - dates, a hash and this file's own list
+            """,
             [str(folder)],
         )
 
@@ -417,7 +421,7 @@ def _write_references(db: duckdb.DuckDBPyConnection, header: DatasetHeader, fold
     written = []
     for table, wanted in REFERENCE_TABLES.items():
         types = _column_types(db, table)
-        if not types:
+        if not types or not db.execute(f"select 1 from {table} limit 1").fetchall():
             continue
         key = next(iter(wanted))
         if key not in types:
@@ -428,9 +432,7 @@ def _write_references(db: duckdb.DuckDBPyConnection, header: DatasetHeader, fold
         folder.mkdir(parents=True, exist_ok=True)
         contents = f"select {', '.join(columns)} from {table} order by all"
         try:
-            db.execute(
-                f"copy ({contents}) to $1 (format parquet, compression zstd)", [str(folder / f"{table}.parquet")]
-            )
+            db.execute(f"copy ({contents}) to $1 (format parquet, compression zstd)", [f"{folder}/{table}.parquet"])
         except duckdb.ConversionException as error:
             raise StrataError(f"datasets/{header.name}.sql: {table}: {_plain(error)}") from error
         written.append(f"{table}.parquet")
@@ -438,7 +440,7 @@ def _write_references(db: duckdb.DuckDBPyConnection, header: DatasetHeader, fold
 
 
 def _move_into_place(staged: Path, raw: Path, import_id: str, references: Sequence[str]) -> None:
-    """Rename the staged files into raw. By the note `.importing` the next import can undo this one if it is killed here."""
+    """Rename the staged files into raw. By the note `.importing` the next import undoes a killed one."""
     (raw / ".importing").write_text(import_id, encoding="utf-8")
     for path in sorted((staged / "events").rglob("*.parquet")):
         target = raw / path.relative_to(staged)
@@ -446,7 +448,6 @@ def _move_into_place(staged: Path, raw: Path, import_id: str, references: Sequen
         os.replace(path, target)
     for name in references:
         os.replace(staged / name, raw / name)
-    shutil.rmtree(staged)
 
 
 def _undo_killed_import(raw: Path) -> None:

