@@ -14,10 +14,6 @@ export DATASET AS_OF RAW SOURCE SIZE UNTIL
 OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW:+--raw "$$RAW"} \
 	$${SOURCE:+--source "$$SOURCE"} $${SIZE:+--size "$$SIZE"} $${UNTIL:+--until "$$UNTIL"}
 
-# dbt and its plug-ins find the project from any of its commands
-export DBT_PROJECT_DIR := .
-export DBT_PROFILES_DIR := .
-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
