@@ -51,7 +51,7 @@ lint-python: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 
 lint-sql: $(INSTALLED)
-	@$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests
+	@PYTHONWARNINGS="ignore:resource_tracker" $(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests
 
 lint-dbt: $(INSTALLED)
 	@$(BIN)/dbt --quiet --warn-error-options '{"error": ["Deprecations"]}' parse --no-partial-parse --target-path target/lint
