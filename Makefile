@@ -1,0 +1,72 @@
+# The one command surface; CI and pre-commit call the same targets. `make help` lists them.
+#
+# Needs python3 (3.11), make and git; everything else is installed into .venv from requirements.lock.
+
+PYTHON ?= python3
+PYTEST_WORKERS ?= 2
+
+BIN := .venv/bin
+UV := .venv/uv/bin/uv
+INSTALLED := .venv/.installed
+
+# Options of `make refresh` and `make check`, passed on only when set. The shell quotes them, so paths may hold spaces.
+export DATASET AS_OF RAW SOURCE SIZE UNTIL
+OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW:+--raw "$$RAW"} \
+	$${SOURCE:+--source "$$SOURCE"} $${SIZE:+--size "$$SIZE"} $${UNTIL:+--until "$$UNTIL"}
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help setup refresh check test lint lint-python lint-sql lint-dbt lint-spark bench clean lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  Options of refresh and check: DATASET=demo AS_OF=YYYY-MM-DD RAW=path SOURCE=path SIZE=customers UNTIL=YYYY-MM-DD"
+
+setup: $(INSTALLED) ## install what requirements.lock says into .venv (the other commands do it when it is needed)
+
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and f"Python 3.11 is needed, this is {sys.version.split()[0]}: make PYTHON=/path/to/python3.11 ...")'
+	@echo "Installing into .venv ..."
+	@$(PYTHON) -m venv --without-pip .venv
+	@test -x $(UV) || $(PYTHON) -m venv .venv/uv
+	@.venv/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	@touch $@
+
+refresh: $(INSTALLED) ## raw events -> tested, published marts (DATASET=demo unless set)
+	@$(BIN)/python -m orchestration refresh $(OPTIONS)
+
+check: $(INSTALLED) ## dry run: how columns are mapped, what would be rejected and why (DATASET, SOURCE or RAW)
+	@$(BIN)/python -m orchestration check $(OPTIONS)
+
+test: $(INSTALLED) ## all tests (SLOW=1: also those that take minutes)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(if $(SLOW),,-m "not slow")
+
+lint: lint-python lint-sql lint-dbt lint-spark ## style, layers and both SQL dialects
+
+lint-python: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+lint-sql: $(INSTALLED)
+	@PYTHONWARNINGS="ignore:resource_tracker" $(BIN)/sqlfluff lint --processes 2 --disable-progress-bar models tests
+
+lint-dbt: $(INSTALLED)
+	@$(BIN)/dbt --quiet --warn-error-options '{"error": ["Deprecations"]}' parse --no-partial-parse --target-path target/lint
+	@$(BIN)/dbt-bouncer run
+
+lint-spark: $(INSTALLED)
+	@$(BIN)/python tests/python/spark_dialect.py
+
+bench: $(INSTALLED) ## the figures of PERFORMANCE.md, side by side (SIZE=events)
+	@$(BIN)/python -m benchmarks $${SIZE:+--events "$$SIZE"}
+
+clean: ## remove build files and caches; raw data, manifests, warehouses and publications stay
+	@rm -rf target logs .duckdb_tmp .pytest_cache .ruff_cache .hypothesis warehouse/*.tmp
+	@find orchestration tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+lock: $(INSTALLED) ## resolve pyproject.toml anew and write requirements.lock
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+		--no-header --group dev --group datasets pyproject.toml -o requirements.lock
