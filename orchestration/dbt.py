@@ -110,6 +110,10 @@ def build(
     finally:
         if watcher:
             watcher.stop()
+        # dbt keeps the warehouse open for as long as the process lives; the publisher has to open it too.
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+        DuckDBConnectionManager.close_all_connections()
     if result.result is None:
         raise StrataError(f"dbt could not run: {result.exception}")
     outcome = BuildResult(manifest=json.loads((target / "manifest.json").read_text()))

@@ -28,7 +28,7 @@ class Settings:
         """
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", dataset):
             raise StrataError(
-                f"DATASET={dataset!r} is not a usable name: lower-case letters, digits and _ only, beginning with a letter."
+                f"DATASET={dataset!r} is not a usable name: lower-case letters, digits and _ only, a letter first."
             )
         home = home or Path(os.environ.get("STRATA_HOME") or PROJECT_DIR)
         return cls(dataset=dataset, raw=raw or str(home / "raw" / dataset), home=home)
