@@ -63,7 +63,8 @@ lint-spark: $(INSTALLED)
 bench: $(INSTALLED) ## the figures of PERFORMANCE.md, side by side (SIZE=events)
 	@$(BIN)/python -m benchmarks $${SIZE:+--events "$$SIZE"}
 
-clean: ## remove build files and caches; raw data, manifests, warehouses and publications stay
+clean: ## remove build files and caches; with DATASET=..., all that was made for that data set (your own raw files stay)
+	@if [ -n "$$DATASET" ]; then $(BIN)/python -m orchestration clean --dataset "$$DATASET"; fi
 	@rm -rf target logs .duckdb_tmp .pytest_cache .ruff_cache .hypothesis warehouse/*.tmp
 	@find orchestration tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

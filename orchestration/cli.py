@@ -43,13 +43,47 @@ def refresh(
     from orchestration.summary import print_summary
 
     clock = datetime.fromisoformat(now).replace(tzinfo=UTC) if now else None
-    settings = Settings.of(dataset, raw)
-    print_summary(
-        run(
-            settings, as_of=day(as_of, "AS_OF"), source=source, size=size, until=day(until, "UNTIL"),
-            own_raw=raw is not None, now=clock,
-        )  # fmt: skip
+    done = run(
+        Settings.of(dataset, raw),
+        as_of=day(as_of, "AS_OF"),
+        source=source,
+        size=size,
+        until=day(until, "UNTIL"),
+        own_raw=raw is not None,
+        now=clock,
     )
+    print_summary(done)
+
+
+@app.command()
+def check(
+    dataset: Dataset = "demo",
+    raw: Raw = None,
+    source: Source = None,
+    size: Annotated[int | None, typer.Option(help="Customers of the demo.")] = None,
+) -> None:
+    """Dry run: how columns are mapped, what would be rejected and why. Nothing is kept."""
+    from orchestration.check import check as run
+    from orchestration.refresh import stage_only
+
+    clock = datetime.now(UTC)
+    run(
+        Settings.of(dataset, raw),
+        raw=raw,
+        source=source,
+        size=size,
+        now=clock,
+        stage=lambda trial, at, variables: stage_only(trial, at, variables, clock),
+    )
+
+
+@app.command()
+def clean(dataset: Dataset) -> None:
+    """Remove a data set's warehouse, publications and manifest, and what was generated for it."""
+    from orchestration.refresh import clean as run
+
+    for path in run(Settings.of(dataset)):
+        print(f"removed {path}")
 
 
 def main() -> None:

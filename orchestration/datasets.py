@@ -156,6 +156,11 @@ def business_variables() -> dict[str, object]:
     return {key: value for key, value in yaml.safe_load(text)["vars"].items() if re.search(rf"^ +{key}:", below, re.M)}
 
 
+def variables_of(name: str) -> dict[str, str]:
+    """The variables that a dataset's script sets for dbt; none for raw messages that no script makes."""
+    return describe(name).variables if (DATASETS_DIR / f"{name}.sql").is_file() else {}
+
+
 def prepare(settings: Settings, *, source: str | None, size: int | None, until: date | None, now: datetime) -> Prepared:
     """Bring `raw/<dataset>/` up to date with the dataset's script and source. The caller holds the dataset's lock.
 
@@ -168,6 +173,8 @@ def prepare(settings: Settings, *, source: str | None, size: int | None, until: 
     if not (DATASETS_DIR / f"{settings.dataset}.sql").is_file() and any(path.is_file() for path in events.rglob("*")):
         return Prepared("nothing to import")
     header = describe(settings.dataset)
+    if size is None and (earlier := _records(raw)):
+        size = earlier[-1]["size"]
     size = _size_of(header, size)
     found = _source_of(header, source)
     fingerprint = found.fingerprint if found else ""

@@ -45,6 +45,11 @@ CONTRACT_COLUMNS = {
 }
 #: Optional tables beside the events, by file name.
 REFERENCE_TABLES = ("products", "campaigns", "places", "stores", "exchange_rates")
+REFERENCE_READERS = {
+    "parquet": "read_parquet(?)",
+    "csv": "read_csv(?, all_varchar = true)",
+    "jsonl": "read_json(?)",
+}
 REQUIRED_COLUMNS = ("message_id", "type", "timestamp")
 EARLIEST = datetime(1990, 1, 1)
 #: A DuckDB reader of lines as they are: no character can be a delimiter or a quote.
@@ -103,7 +108,7 @@ def business_date(instant: str | datetime, timezone: str) -> date:
 
 
 def utc_offsets(timezone: str, last: datetime) -> list[list[object]]:
-    """The zone's offsets from 1990 to a UTC instant: [[valid from (UTC, ISO), seconds east of UTC], ...], oldest first."""
+    """The zone's offsets from 1990 to a UTC instant, oldest first: [[valid from (UTC, ISO), seconds east of UTC], ...]."""
     zone = ZoneInfo(timezone)
 
     def offset(at: datetime) -> int:
@@ -138,6 +143,17 @@ def raw_root(raw: str) -> str:
     return raw.rstrip("/")
 
 
+def reference_files(raw: str, name: str) -> list[str]:
+    """Where a reference table lies beside the events: one path, as Parquet, CSV or JSON lines, or none."""
+    paths = [f"{raw_root(raw)}/{name}.{suffix}" for suffix in REFERENCE_READERS]
+    return [path for path in paths if duckdb.execute("select file from glob(?)", [path]).fetchone()][:1]
+
+
+def reference_reader(path: str) -> str:
+    """The DuckDB table function that reads a reference table of this name, with a parameter for the path."""
+    return REFERENCE_READERS[path.rsplit(".", 1)[1]]
+
+
 def event_format(name: str) -> str | None:
     """parquet, json, or None for a file that holds no messages."""
     lower = name.lower()
@@ -151,9 +167,7 @@ def list_files(raw: str) -> list[tuple[str, str, int, str]]:
     """
     root = raw_root(raw)
     base = root
-    if any(c in raw for c in "*?["):
-        pattern = raw
-    elif not is_url(raw) and Path(raw).is_file():
+    if any(c in raw for c in "*?[") or (not is_url(raw) and Path(raw).is_file()):
         pattern = raw
     else:
         base = f"{root}/events" if is_url(root) or (Path(root) / "events").is_dir() else root
@@ -168,7 +182,9 @@ def list_files(raw: str) -> list[tuple[str, str, int, str]]:
     files = [
         (path[len(root) + 1 :] if path.startswith(root + "/") else path, path, size, str(modified))
         for path, size, modified in found
-        if event_format(path) and "/." not in path[len(root) :] and path.split(".")[0] not in references
+        if event_format(path)
+        and "/." not in path[len(root) :]
+        and path.split(".")[0] not in references
         and path != f"{root}/imports.jsonl"
     ]
     if not files:
@@ -298,7 +314,7 @@ def parquet_columns(db: duckdb.DuckDBPyConnection, file: RawFile) -> dict[str, l
     if missing:
         raise StrataError(
             f"{file.path} has no column {', '.join(missing)} (it has: {', '.join(present) or 'none'}). "
-            "Each message needs message_id, type and timestamp; the README's section on your own data shows the contract."
+            "Each message needs message_id, type and timestamp: see the README on your own data."
         )
     return columns
 
@@ -306,7 +322,9 @@ def parquet_columns(db: duckdb.DuckDBPyConnection, file: RawFile) -> dict[str, l
 def unreadable(path: str, error: Exception) -> StrataError:
     """The error for a file that can't be read at all."""
     reason = str(error).splitlines()[0]
-    return StrataError(f"{path} can't be read: {reason}. Nothing was changed. Repair or remove the file, then run again.")
+    return StrataError(
+        f"{path} can't be read: {reason}. Nothing was changed. Repair or remove the file, then run again."
+    )
 
 
 def instant(expression: str, kind: str) -> str:
@@ -324,7 +342,9 @@ def posted_spans(db: duckdb.DuckDBPyConnection, group: list[RawFile]) -> dict[st
     if group[0].format == "parquet":
         columns = group[0].columns
         at = instant(f'"{columns["timestamp"][0]}"', columns["timestamp"][1])
-        received = instant(f'"{columns["received_at"][0]}"', columns["received_at"][1]) if "received_at" in columns else "null"
+        received = (
+            instant(f'"{columns["received_at"][0]}"', columns["received_at"][1]) if "received_at" in columns else "null"
+        )
         source = f"select filename, {at} as happened_at, {received} as received_at from read_parquet({{files}}, filename = true)"
     else:
         source = f"""
@@ -340,7 +360,7 @@ def posted_spans(db: duckdb.DuckDBPyConnection, group: list[RawFile]) -> dict[st
                 where starts_with(ltrim(line), '{{{{')
             )
             where found is not null
-        """  # noqa: S608 - constants only
+        """
     latest = max(datetime.fromisoformat(file.first_seen_at) for file in group) + timedelta(days=1)
     query = f"""
         select
@@ -359,7 +379,7 @@ def posted_spans(db: duckdb.DuckDBPyConnection, group: list[RawFile]) -> dict[st
             from ({source.format(files="$files")})
         )
         group by filename
-    """  # noqa: S608 - column names come from the file's own schema, quoted
+    """
     try:
         rows = db.execute(query, {"files": paths, "earliest": EARLIEST, "latest": latest}).fetchall()
     except duckdb.Error as error:
@@ -417,7 +437,7 @@ def plan_window(
 
 
 def kept_snapshots(first_day: date, as_of: date, week_ends: int = 13) -> list[date]:
-    """The snapshot dates that are kept: every month-end since the data begins, the last week-ends (Sundays), and as_of."""
+    """The snapshot dates that are kept: month-ends since the data begins, the last week-ends (Sundays), and as_of."""
     kept = {as_of}
     month = date(first_day.year, first_day.month, 1)
     while month <= as_of:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -69,43 +70,47 @@ class Books:
 
 
 def exchange_rates(settings: Settings, open_date: date | None) -> tuple[list[dict[str, Any]], list[str]]:
-    """The book of exchange rates with what the reference table has new, and warnings.
+    """The book of exchange rates with what the reference table has new, and notes on what was ignored.
 
     A rate enters once and never changes; one that turns up after its day was closed holds from the first open day on.
     That way no posted amount depends on what was delivered later.
     """
     path = settings.manifest / "exchange_rates.jsonl"
     book = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    root = raw_files.raw_root(settings.raw)
     found: list[tuple[str, date, str]] = []
-    for suffix, reader in (("parquet", "read_parquet(?)"), ("csv", "read_csv(?, all_varchar = true)"), ("jsonl", "read_json(?)")):
-        location = f"{root}/exchange_rates.{suffix}"
-        if not duckdb.execute("select count(*) from glob(?)", [location]).fetchone()[0]:  # type: ignore[index]
-            continue
+    for location in raw_files.reference_files(settings.raw, "exchange_rates"):
+        query = f"""
+            select
+                upper(trim(currency)),
+                cast(rate_date as date),
+                cast(cast(rate_to_reporting as decimal(18, 8)) as varchar)
+            from {raw_files.reference_reader(location)}
+            where currency is not null and rate_date is not null and rate_to_reporting > 0
+            order by all
+        """
         try:
-            found = duckdb.execute(
-                f"select upper(trim(currency)), cast(rate_date as date), cast(cast(rate_to_reporting as decimal(18, 8)) as varchar) "  # noqa: S608
-                f"from {reader} where currency is not null and rate_date is not null and rate_to_reporting > 0 order by all",
-                [location],
-            ).fetchall()
+            found = duckdb.execute(query, [location]).fetchall()
         except duckdb.Error as error:
             raise StrataError(
                 f"{location} can't be read as exchange rates: {str(error).splitlines()[0]}. "
                 "It needs the columns currency, rate_date and rate_to_reporting."
             ) from error
-        break
     known = {(row["currency"], row["rate_date"]): row["rate_to_reporting"] for row in book}
     notes, fresh = [], []
     for currency, rate_date, rate in found:
         key = (currency, rate_date.isoformat())
         if key in known:
             if known[key] != rate:
-                notes.append(f"The rate of {currency} on {rate_date} is {known[key]} in the books; the new {rate} is ignored.")
+                notes.append(
+                    f"{currency} on {rate_date}: {known[key]} is in the books; the new rate {rate} is ignored."
+                )
             continue
         outdated = any(row["currency"] == currency and row["rate_date"] > key[1] for row in book)
         effective = max(rate_date, open_date) if open_date else rate_date
         if outdated:
-            notes.append(f"The rate of {currency} on {rate_date} came after a later one was in the books; it is ignored.")
+            notes.append(
+                f"The rate of {currency} on {rate_date} came after a later one was in the books; it is ignored."
+            )
         fresh.append({
             "currency": currency, "rate_date": key[1], "rate_to_reporting": rate,
             "effective_date": None if outdated else effective.isoformat(),
@@ -117,7 +122,7 @@ def exchange_rates(settings: Settings, open_date: date | None) -> tuple[list[dic
 def run_variables(
     settings: Settings, window: Window, business: Mapping[str, Any], last: datetime, paths: tuple[Path, Path]
 ) -> dict[str, Any]:
-    """What dbt is told about a run, but for versions and snapshots. `last` is the latest instant in the raw files (UTC)."""
+    """What dbt is told about a run, but for versions and snapshots. `last`: the latest instant in the raw files, UTC."""
     return {
         **business,
         "manifest_path": str(paths[0]),
@@ -165,13 +170,9 @@ def id_key(settings: Settings) -> Path:
 
 def references_version(raw: str) -> str:
     """A hash of the optional reference tables as they are now: a change is worth a new publication."""
-    root = raw_files.raw_root(raw)
-    found = []
-    for name in raw_files.REFERENCE_TABLES:
-        for suffix in ("parquet", "csv", "jsonl"):
-            found += duckdb.execute(
-                "select filename, size, cast(last_modified as varchar) from read_blob(?)", [f"{root}/{name}.{suffix}"]
-            ).fetchall() if duckdb.execute("select count(*) from glob(?)", [f"{root}/{name}.{suffix}"]).fetchone()[0] else []
+    query = "select filename, size, cast(last_modified as varchar) from read_blob(?)"
+    files = [path for name in raw_files.REFERENCE_TABLES for path in raw_files.reference_files(raw, name)]
+    found = [duckdb.execute(query, [path]).fetchall() for path in files]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
 
@@ -196,17 +197,53 @@ def refresh(
         return _refresh(settings, as_of, source, size, until, own_raw, now, progress)
 
 
+def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: datetime) -> Path:
+    """Stage messages and orders into the warehouse of `settings`, for a dry run, and return its path.
+
+    Every day counts as closed, and nothing is remembered.
+    """
+    trial = Settings.of(settings.dataset, raw=raw, home=settings.home)
+    business = dbt.business_variables(variables)
+    files = raw_files.take_stock(trial, [], None, now)
+    window = raw_files.plan_window(files, business["business_timezone"], now + timedelta(days=2), None, None)
+    rates, _ = exchange_rates(trial, None)
+    last = max(datetime.fromisoformat(file.last_posted_at) for file in files if file.last_posted_at)
+    paths = write_run_manifest(trial, files, rates, business["business_timezone"], window)
+    trial.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    dbt.build(trial, run_variables(trial, window, business, last, paths), select="+int_order_entries", progress=False)
+    return trial.warehouse
+
+
+def clean(settings: Settings) -> list[str]:
+    """Remove a data set's warehouse, publications and manifest, and the raw messages that were generated for it.
+
+    Raw messages that were put there by hand stay. Returns what was removed.
+    """
+    folders = [settings.published, settings.manifest]
+    if (Path(settings.raw) / "imports.jsonl").exists():
+        folders.append(Path(settings.raw))
+    with writer_lock(settings):
+        removed = [str(folder) for folder in folders if folder.exists()]
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*"):
+            removed.append(str(file))
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+    return removed
+
+
 def _refresh(
     settings: Settings, as_of: date | None, source: str | None, size: int | None, until: date | None,
     own_raw: bool, now: datetime, progress: bool,
 ) -> Refresh:  # fmt: skip
     clock = Stopwatch()
-    header = datasets.describe(settings.dataset) if not own_raw else None
-    if header:
+    variables: Mapping[str, Any] = {}
+    if not own_raw:
         datasets.prepare(settings, source=source, size=size, until=until, now=now)
+        variables = datasets.variables_of(settings.dataset)
     clock.lap("raw messages")
 
-    business = dbt.business_variables(header.variables if header else {})
+    business = dbt.business_variables(variables)
     facts_version = dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES})
     rules_version = dbt.version_of(dbt.RULE_PATHS, business)
     timezone = business["business_timezone"]
@@ -219,7 +256,9 @@ def _refresh(
     if books.facts_version != facts_version:
         settings.warehouse.unlink(missing_ok=True)
         books = Books(facts_version=facts_version)
-    in_books = min(filter(None, (books.closed_through, closed_through))) if books.closed_through and closed_through else None
+    in_books = (
+        min(filter(None, (books.closed_through, closed_through))) if books.closed_through and closed_through else None
+    )
     window = raw_files.plan_window(files, timezone, now, as_of, in_books)
     kept = raw_files.kept_snapshots(window.first_day, window.as_of)
     valid = set(books.snapshots) if books.rules_version == rules_version else set()
@@ -228,7 +267,8 @@ def _refresh(
     state = f"{window.as_of} {facts_version} {rules_version} {references}"
     clock.lap("manifest")
 
-    done = Refresh(settings, window, now.astimezone(UTC).strftime("%Y%m%dT%H%M%S"), clock.seconds, notes=notes)
+    run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    done = Refresh(settings, window, run_id, clock.seconds, notes=notes)
     published = publish.current(settings)
     if not window.has_new_days and not to_build and published and published.get("state") == state:
         return done
@@ -241,7 +281,7 @@ def _refresh(
         snapshots=tuple(day for day in kept if day not in to_build),
     ).write(settings.warehouse)
     last = max(datetime.fromisoformat(file.last_posted_at) for file in files if file.last_posted_at)
-    variables = run_variables(
+    told = run_variables(
         settings, window, business, last, write_run_manifest(settings, files, rates, timezone, window)
     ) | {
         "snapshots": [day.isoformat() for day in kept],
@@ -249,7 +289,7 @@ def _refresh(
         "rules_version": rules_version,
         "run_id": done.run_id,
     }
-    built = dbt.build(settings, variables, progress=progress)
+    built = dbt.build(settings, told, progress=progress)
     clock.add(built.seconds)
     clock.lap("dbt")
     facts = {"state": state, "as_of": window.as_of.isoformat(), "checks_passed": built.checks_passed}
