@@ -108,7 +108,7 @@ def business_date(instant: str | datetime, timezone: str) -> date:
 
 
 def utc_offsets(timezone: str, last: datetime) -> list[list[object]]:
-    """The zone's offsets from 1990 to a UTC instant, oldest first: [[valid from (UTC, ISO), seconds east of UTC], ...]."""
+    """The zone's offsets from 1990 to a UTC instant: [[from (UTC, ISO), seconds east of UTC], ...], oldest first."""
     zone = ZoneInfo(timezone)
 
     def offset(at: datetime) -> int:

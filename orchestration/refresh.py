@@ -25,12 +25,17 @@ from orchestration.settings import Settings
 
 @dataclass
 class Refresh:
-    """What a refresh did. `published` is None when there was nothing new and the last publication stands."""
+    """What a refresh did, in seconds per stage, and per layer within dbt (which runs two models at a time).
+
+    `published` is None when there was nothing new and the last publication stands.
+    """
 
     settings: Settings
     window: Window
     run_id: str
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float]
+    cpu_seconds: dict[str, float]
+    layer_seconds: dict[str, float] = field(default_factory=dict)
     published: Path | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -268,7 +273,7 @@ def _refresh(
     clock.lap("manifest")
 
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    done = Refresh(settings, window, run_id, clock.seconds, notes=notes)
+    done = Refresh(settings, window, run_id, clock.seconds, clock.cpu_seconds, notes=notes)
     published = publish.current(settings)
     if not window.has_new_days and not to_build and published and published.get("state") == state:
         return done
@@ -290,7 +295,7 @@ def _refresh(
         "run_id": done.run_id,
     }
     built = dbt.build(settings, told, progress=progress)
-    clock.add(built.seconds)
+    done.layer_seconds = built.seconds
     clock.lap("dbt")
     facts = {"state": state, "as_of": window.as_of.isoformat(), "checks_passed": built.checks_passed}
     done.published = publish.publish(settings, manifest=built.manifest, run_id=done.run_id, facts=facts).path
@@ -304,18 +309,16 @@ def _refresh(
 
 
 class Stopwatch:
-    """Seconds per stage, in the order in which they were measured."""
+    """Wall and CPU seconds per stage, in the order in which they were measured."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._since = time.monotonic()
+        self.cpu_seconds: dict[str, float] = {}
+        self._wall, self._cpu = time.monotonic(), time.process_time()
 
     def lap(self, stage: str) -> None:
         """The time since the last lap was this stage's."""
-        now = time.monotonic()
-        self.seconds[stage] = now - self._since
-        self._since = now
-
-    def add(self, seconds: Mapping[str, float]) -> None:
-        """Parts of the stage that is running."""
-        self.seconds.update({f"  {part}": value for part, value in seconds.items()})
+        wall, cpu = time.monotonic(), time.process_time()
+        self.seconds[stage] = wall - self._wall
+        self.cpu_seconds[stage] = cpu - self._cpu
+        self._wall, self._cpu = wall, cpu

@@ -69,7 +69,7 @@ def print_summary(done: Refresh) -> None:
     print(f"  Revenue     {revenue:,.2f} {currency} net, from {orders:,} orders ({refunded:,.2f} refunded)", end="; ")
     print("reconciled with the messages" if not open_lines else f"NOT reconciled in {open_lines} currencies")
     if valuable:
-        width = max(len(name) for name, *_ in valuable)
+        width = max(28, *(len(name) for name, *_ in valuable))
         print(
             f"\n  {'Most valuable micro-segments':<{width}}  customers  predicted LTV, 365 days ({currency}), 95 % interval"
         )
@@ -79,13 +79,11 @@ def print_summary(done: Refresh) -> None:
         print(f"\n  Published   {link}  ({size:,.1f} MB)")
     else:
         print(f"\n  Nothing new: the last publication stands  {link}")
-    print("  Seconds     " + ", ".join(f"{stage.strip()} {value:.1f}" for stage, value in stages(done.seconds)))
+    total = sum(done.seconds.values())
+    print("  Seconds     " + ", ".join(f"{stage} {wall:.1f}" for stage, wall in done.seconds.items()), f"= {total:.1f}")
+    if done.layer_seconds:
+        layers = sorted(done.layer_seconds.items(), key=lambda layer: -layer[1])
+        print("              within dbt: " + ", ".join(f"{layer} {wall:.1f}" for layer, wall in layers))
     for note in done.notes:
         print(f"  Note        {note}")
     print()
-
-
-def stages(seconds: dict[str, float]) -> list[tuple[str, float]]:
-    """The stages worth a word: whole laps, at least a tenth of a second, with the total last."""
-    laps = [(stage, value) for stage, value in seconds.items() if not stage.startswith(" ")]
-    return [(stage, value) for stage, value in laps if value >= 0.05] + [("total", sum(value for _, value in laps))]

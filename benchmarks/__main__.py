@@ -1,0 +1,138 @@
+"""`make bench`: a full refresh against the scan of its columns, and one more day against the full refresh.
+
+Everything runs in processes of its own, so that CPU time and peak memory are the operating system's figures. Ratios are
+what counts: seconds differ from machine to machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+#: The demo makes about this many messages a customer in its fourteen months.
+EVENTS_PER_CUSTOMER = 34
+LAST_DAY = "2026-02-28"
+DAY_BEFORE = "2026-02-27"
+#: As many threads as dbt has.
+SCAN = """
+import duckdb, sys
+db = duckdb.connect(config={"threads": 2})
+db.execute("set TimeZone = 'UTC'")
+columns = ("message_id", "type", "event", "anonymous_id", "user_id", "timestamp", "received_at",
+           "properties", "traits", "context")
+lengths = ", ".join(f"sum(strlen(cast({column} as varchar)))" for column in columns)
+print(db.execute(f"select count(*), {lengths} from read_parquet(?)", [sys.argv[1] + "/events/**/*.parquet"]).fetchone()[0])
+"""
+REFRESH = """
+import json, sys
+from datetime import date
+from orchestration.refresh import refresh
+from orchestration.settings import Settings
+done = refresh(Settings.of("demo", raw=sys.argv[1]), as_of=date.fromisoformat(sys.argv[2]), own_raw=True, progress=False)
+print(json.dumps({"wall": done.seconds, "cpu": done.cpu_seconds, "layers": done.layer_seconds}))
+"""
+MAKE = """
+import sys
+from datetime import UTC, date, datetime
+from orchestration.datasets import prepare
+from orchestration.settings import Settings
+prepare(Settings.of("demo"), source=None, size=int(sys.argv[1]), until=date.fromisoformat(sys.argv[2]), now=datetime.now(UTC))
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished process: wall and CPU seconds, peak memory in MB, and what it printed last."""
+
+    wall: float
+    cpu: float
+    peak: float
+    said: str
+
+
+def run(script: str, *arguments: str, home: Path) -> Run:
+    """Run a script in a Python of its own. Raises subprocess.CalledProcessError when it fails."""
+    command = [sys.executable, "-c", script, *arguments]
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, stdout=output, env={**os.environ, "STRATA_HOME": str(home)})
+        _, status, used = os.wait4(process.pid, 0)
+        output.seek(0)
+        said = output.read().decode().strip().splitlines()
+    if status:
+        raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), command[0])
+    return Run(
+        time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, said[-1] if said else ""
+    )
+
+
+def median(runs: list[Run], figure: str) -> float:
+    """The median of one figure over several runs."""
+    return statistics.median(getattr(one, figure) for one in runs)
+
+
+def row(name: str, wall: float, cpu: float, peak: float | None = None) -> None:
+    """One line of the table."""
+    print(f"  {name:<34}{wall:>9.1f}{cpu:>9.1f}{f'{peak:>9,.0f}' if peak else ''}")
+
+
+def main(
+    events: Annotated[int, typer.Option(help="About how many events.")] = 1_000_000,
+    runs: Annotated[int, typer.Option(help="How often each figure is measured; the median counts.")] = 3,
+) -> None:
+    """Print the table and the ratios."""
+    with tempfile.TemporaryDirectory(prefix="strata-bench-") as folder:
+        home = Path(folder)
+        size = str(max(100, events // EVENTS_PER_CUSTOMER))
+        made = run(MAKE, size, DAY_BEFORE, home=home)
+        raw = home / "raw" / "demo"
+        full, more, again, scans = [], [], [], []
+        for number in range(runs):
+            # Everything but the raw messages begins anew; the last day arrives after the first full refresh.
+            full_home = home / f"full-{number}"
+            scans.append(run(SCAN, str(raw), home=full_home))
+            full.append(run(REFRESH, str(raw), DAY_BEFORE, home=full_home))
+        made_day = run(MAKE, size, LAST_DAY, home=home)
+        for number in range(runs):
+            full_home = home / f"full-{number}"
+            more.append(run(REFRESH, str(raw), LAST_DAY, home=full_home))
+            again.append(run(REFRESH, str(raw), LAST_DAY, home=full_home))
+        count = int(scans[-1].said)
+
+        print(f"\n{count:,} events; medians of {runs} runs, each a process of its own")
+        print(f"  {'':<34}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
+        row("make the demo's messages", made.wall + made_day.wall, made.cpu + made_day.cpu, made.peak)
+        for name, group in (
+            ("scan of the same columns", scans), ("full refresh", full),
+            ("one more day", more), ("nothing new", again),
+        ):  # fmt: skip
+            row(name, median(group, "wall"), median(group, "cpu"), max(one.peak for one in group))
+        stages = json.loads(full[-1].said)
+        print("\n  The last full refresh, stage by stage")
+        for stage, wall in stages["wall"].items():
+            row(f"  {stage}", wall, stages["cpu"][stage])
+        print("    within dbt, wall s: " + ", ".join(f"{name} {wall:.1f}" for name, wall in stages["layers"].items()))
+
+        print("\n  Ratios (CPU, wall)")
+        for name, above, below in (
+            ("full refresh / scan", full, scans), ("one more day / full refresh", more, full),
+            ("nothing new / full refresh", again, full),
+        ):  # fmt: skip
+            cpu = median(above, "cpu") / median(below, "cpu")
+            wall = median(above, "wall") / median(below, "wall")
+            print(f"    {name:<30}{cpu:>9.3f}{wall:>9.3f}")
+        print(f"    {'full refresh, CPU us an event':<30}{median(full, 'cpu') / count * 1e6:>9.1f}\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)
