@@ -31,14 +31,16 @@ db.execute("set TimeZone = 'UTC'")
 columns = ("message_id", "type", "event", "anonymous_id", "user_id", "timestamp", "received_at",
            "properties", "traits", "context")
 lengths = ", ".join(f"sum(strlen(cast({column} as varchar)))" for column in columns)
-print(db.execute(f"select count(*), {lengths} from read_parquet(?)", [sys.argv[1] + "/events/**/*.parquet"]).fetchone()[0])
+files = [sys.argv[1] + "/events/**/*.parquet"]
+print(db.execute(f"select count(*), {lengths} from read_parquet(?)", files).fetchone()[0])
 """
 REFRESH = """
 import json, sys
 from datetime import date
 from orchestration.refresh import refresh
 from orchestration.settings import Settings
-done = refresh(Settings.of("demo", raw=sys.argv[1]), as_of=date.fromisoformat(sys.argv[2]), own_raw=True, progress=False)
+settings, as_of = Settings.of("demo", raw=sys.argv[1]), date.fromisoformat(sys.argv[2])
+done = refresh(settings, as_of=as_of, own_raw=True, progress=False)
 print(json.dumps({"wall": done.seconds, "cpu": done.cpu_seconds, "layers": done.layer_seconds}))
 """
 MAKE = """
@@ -46,7 +48,8 @@ import sys
 from datetime import UTC, date, datetime
 from orchestration.datasets import prepare
 from orchestration.settings import Settings
-prepare(Settings.of("demo"), source=None, size=int(sys.argv[1]), until=date.fromisoformat(sys.argv[2]), now=datetime.now(UTC))
+until, now = date.fromisoformat(sys.argv[2]), datetime.now(UTC)
+prepare(Settings.of("demo"), source=None, size=int(sys.argv[1]), until=until, now=now)
 """
 
 
@@ -65,7 +68,8 @@ def run(script: str, *arguments: str, home: Path) -> Run:
     command = [sys.executable, "-c", script, *arguments]
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(command, stdout=output, env={**os.environ, "STRATA_HOME": str(home)})
+        environment = {**os.environ, "STRATA_HOME": str(home)}
+        process = subprocess.Popen(command, stdout=output, env=environment)  # noqa: S603 - the scripts above
         _, status, used = os.wait4(process.pid, 0)
         output.seek(0)
         said = output.read().decode().strip().splitlines()

@@ -266,8 +266,8 @@ def take_stock(settings: Settings, known: list[RawFile], open_date: date | None,
     if remembered:
         gone = ", ".join(sorted(remembered)[:3])
         raise StrataError(
-            f"{len(remembered)} raw file(s) that were taken in are gone from {settings.raw}: {gone}. Put them back; or, "
-            f"to begin anew without them, run `make clean DATASET={settings.dataset}`."
+            f"{len(remembered)} raw file(s) that were taken in are gone from {settings.raw}: {gone}. Put them back; "
+            f"or, to begin anew without them, run `make clean DATASET={settings.dataset}`."
         )
     return sorted(stock + scan(new), key=lambda f: f.file)
 
@@ -345,7 +345,10 @@ def posted_spans(db: duckdb.DuckDBPyConnection, group: list[RawFile]) -> dict[st
         received = (
             instant(f'"{columns["received_at"][0]}"', columns["received_at"][1]) if "received_at" in columns else "null"
         )
-        source = f"select filename, {at} as happened_at, {received} as received_at from read_parquet({{files}}, filename = true)"
+        source = (
+            f"select filename, {at} as happened_at, {received} as received_at "
+            "from read_parquet({files}, filename = true)"
+        )
     else:
         source = f"""
             select

@@ -42,7 +42,7 @@ class Refresh:
 
 @dataclass(frozen=True)
 class Books:
-    """How far a warehouse is: kept in the warehouse itself, taken back before a run writes, set when it has succeeded."""
+    """How far a warehouse is: kept in the warehouse, taken back before a run writes, set when it has succeeded."""
 
     closed_through: date | None = None
     facts_version: str = ""
@@ -127,7 +127,7 @@ def exchange_rates(settings: Settings, open_date: date | None) -> tuple[list[dic
 def run_variables(
     settings: Settings, window: Window, business: Mapping[str, Any], last: datetime, paths: tuple[Path, Path]
 ) -> dict[str, Any]:
-    """What dbt is told about a run, but for versions and snapshots. `last`: the latest instant in the raw files, UTC."""
+    """What dbt is told about a run, but for versions and snapshots. `last`: the raw files' latest instant, UTC."""
     return {
         **business,
         "manifest_path": str(paths[0]),
@@ -160,7 +160,7 @@ def write_run_manifest(
 
 
 def id_key(settings: Settings) -> Path:
-    """The file with the key that hashes ids which are personal data: made once, kept with the manifest, for its owner only.
+    """The file with the key that hashes ids which are personal data: made once, kept with the manifest, owner only.
 
     The environment variable STRATA_ID_KEY, where set, is the key of a first run.
     """

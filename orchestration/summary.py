@@ -70,9 +70,8 @@ def print_summary(done: Refresh) -> None:
     print("reconciled with the messages" if not open_lines else f"NOT reconciled in {open_lines} currencies")
     if valuable:
         width = max(28, *(len(name) for name, *_ in valuable))
-        print(
-            f"\n  {'Most valuable micro-segments':<{width}}  customers  predicted LTV, 365 days ({currency}), 95 % interval"
-        )
+        title = "Most valuable micro-segments"
+        print(f"\n  {title:<{width}}  customers  predicted LTV, 365 days, {currency} (95 % interval)")
         for name, customers, value, low, high in valuable:
             print(f"  {name:<{width}}  {customers:>9,}  {value:>14,.2f}   {low:,.2f} to {high:,.2f}")
     if done.published:
