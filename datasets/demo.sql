@@ -1,43 +1,51 @@
--- strata.description: A synthetic shop whose truth is known: planted purchase, spend and campaign effects, and the dirt of real life
+-- strata.description: A synthetic shop whose truth is known, purchases and campaign effects, with the dirt of real life
 -- strata.size: 10000
 -- strata.business_timezone: America/New_York
 -- strata.reporting_currency: USD
 
--- The demo shop. It is also the reference for writing a dataset file of your own: whatever the steps before are, a script must leave behind a
--- relation `events` with the columns of the raw event contract, and may leave the reference tables `products`, `campaigns`, `places`, `stores`
--- and `exchange_rates`. What is planted, and at which rates, is told in demo.md.
+-- The demo shop. It is also the reference for writing a dataset file of your own: whatever the steps before are, a
+-- script must leave behind a relation `events` with the columns of the raw event contract, and may leave the reference
+-- tables `products`, `campaigns`, `places`, `stores` and `exchange_rates`. What is planted, and at which rates, is told
+-- in demo.md.
 --
 -- Session variables, both optional
 --   size    people, about a third of whom become known (default 10000); about 32 messages a person
---   until   events with a later received_date are left out (default: none is). Nothing else depends on it, so that a later `until` gives
---           exactly a superset, row for row
+--   until   events with a later received_date are left out (default: none is). Nothing else depends on it, so that a
+--           later `until` gives exactly a superset, row for row
 --
--- How it is built: narrow base tables (people, orders, visits, mailings, ...) hold integers only: each row is one person, one order, one visit.
--- A script table says which messages make up a visit, and views join the two and write the JSON. The day of receipt is a column of the base
--- tables, so a filter on `events.received_date` is evaluated there, before a single JSON string is built; and they are sorted by it, so that a
--- range of days is read as a whole, and not picked out of all days' rows.
+-- How it is built: narrow base tables (people, orders, visits, mailings, ...) hold integers only: each row is one
+-- person, one order, one visit. A script table says which messages make up a visit, and views join the two and write
+-- the JSON. The day of receipt is a column of the base tables, so a filter on `events.received_date` is evaluated
+-- there, before a single JSON string is built; and they are sorted by it, so that a range of days is read as a whole,
+-- and not picked out of all days' rows.
 
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 -- 1. Chance without randomness, the calendar, money
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 
--- A uniform number in (0, 1) is a function of a salt (which draw is it?) and a key (whose?). The outer hash is needed: one hash of several
--- arguments only xors the arguments' hashes, so that two salts would give two strongly dependent numbers for the same key.
+-- A uniform number in (0, 1) is a function of a salt (which draw is it?) and a key (whose?). The outer hash is needed:
+-- one hash of several arguments only xors the arguments' hashes, so that two salts would give two strongly dependent
+-- numbers for the same key.
 create or replace macro uniform(salt, key) as (cast(hash(hash(salt, key)) >> 11 as double) + 0.5) / 9007199254740992.0;
 create or replace macro pick(salt, key, choices) as cast(hash(hash(salt, key)) % choices as integer);
 
--- Exact gamma variates, by shape: an exponential has shape 1, half a squared normal (Box and Muller 1958) shape 1/2; shapes add up.
+-- Exact gamma variates, by shape: an exponential has shape 1, half a squared normal (Box and Muller 1958) shape 1/2;
+-- shapes add up.
 create or replace macro gamma_3_halves(salt, key) as
-    -ln(uniform(salt || '1', key)) - ln(uniform(salt || '2', key)) * power(cos(2 * pi() * uniform(salt || '3', key)), 2);
+    -ln(uniform(salt || '1', key)) - ln(uniform(salt || '2', key))
+        * power(cos(2 * pi() * uniform(salt || '3', key)), 2);
 create or replace macro gamma_4(salt, key) as
-    -ln(uniform(salt || '1', key) * uniform(salt || '2', key)) - ln(uniform(salt || '3', key) * uniform(salt || '4', key));
+    -ln(uniform(salt || '1', key) * uniform(salt || '2', key))
+        - ln(uniform(salt || '3', key) * uniform(salt || '4', key));
 
--- Days are counted from 2025-01-01 (day 0), moments in seconds from its midnight: local ones by the shop's clock (New York), the others in UTC.
--- The clocks go forward on 2025-03-09 (day 67) and back on 2025-11-02 (day 305), at two in the morning.
+-- Days are counted from 2025-01-01 (day 0), moments in seconds from its midnight: local ones by the shop's clock (New
+-- York), the others in UTC. The clocks go forward on 2025-03-09 (day 67) and back on 2025-11-02 (day 305), at two in
+-- the morning.
 create or replace macro last_day() as 423;
 create or replace macro last_second() as 424 * 86400 + 18000 - 1;
 create or replace macro to_utc(local_second) as
-    local_second + case when local_second >= 67 * 86400 + 7200 and local_second < 305 * 86400 + 7200 then 14400 else 18000 end;
+    local_second
+        + case when local_second between 67 * 86400 + 7200 and 305 * 86400 + 7199 then 14400 else 18000 end;
 create or replace macro day_date(day_number) as date '2025-01-01' + cast(day_number as integer);
 create or replace macro iso(utc_second) as
     strftime(make_timestamp((1735689600 + cast(utc_second as bigint)) * 1000000), '%Y-%m-%dT%H:%M:%SZ');
@@ -59,18 +67,20 @@ create or replace macro usd_rate(currency_code, quote_day) as case currency_code
 end;
 
 -- Identities. The digit in a user_id is the customer group, as shops have number ranges for kinds of accounts.
-create or replace macro user_id_of(customer_group, person_no) as 'C' || customer_group || '-' || lpad(cast(person_no as varchar), 7, '0');
-create or replace macro device_id_of(device_no, is_app) as if(is_app, 'app-', 'web-') || lower(to_hex(hash(hash('device', device_no))));
+create or replace macro user_id_of(customer_group, person_no) as 'C' || customer_group || '-'
+    || lpad(cast(person_no as varchar), 7, '0');
+create or replace macro device_id_of(device_no, is_app) as if(is_app, 'app-', 'web-')
+    || lower(to_hex(hash(hash('device', device_no))));
 
 create or replace table settings as
 select
     cast(coalesce(getvariable('size'), '10000') as bigint) as size,
     cast(coalesce(getvariable('until'), '2199-12-31') as date) as until_date;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
--- 2. The truth. Steps below read these numbers from here, wherever the parameter is free; r = 3/2, p = 4 and q = 4 are the shapes that
---    gamma_3_halves and gamma_4 draw from.
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
+-- 2. The truth. Steps below read these numbers from here, wherever the parameter is free; r = 3/2, p = 4 and q = 4 are
+--    the shapes that gamma_3_halves and gamma_4 draw from.
+------------------------------------------------------------------------------------------------------------------------
 
 create or replace table truth (parameter varchar, value double, meaning varchar);
 insert into truth values
@@ -81,7 +91,8 @@ insert into truth values
     ('p', 4.0, 'Gamma-Gamma: shape of a customer''s order amounts'),
     ('q', 4.0, 'Gamma-Gamma: shape of the customers'' rates'),
     ('gamma', 45.0, 'Gamma-Gamma: rate of the customers'' rates, in USD; the mean order is p * gamma / (q - 1) = 60'),
-    ('lift_orders', 0.15, 'an experiment''s treated customer places one more order with this probability, within 7 days'),
+    ('lift_orders', 0.15,
+        'an experiment''s treated customer places one more order with this probability, within 7 days'),
     ('lift_revenue', 9.0, 'and so spends this much more on average, in USD per treated customer and campaign'),
     ('holdout_share', 0.3, 'share of the targeted who are held out');
 
@@ -95,38 +106,62 @@ select
     max(value) filter (where parameter = 'holdout_share') as holdout_share
 from truth;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 -- 3. Reference: places, stores, what is sold, campaigns, exchange rates
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 
 create or replace table place_list as
 from (values
-    (0, 'US', 'New York', 'New York', '10001', 'urban', 'temperate', 'coast', 8300000, 'USD', 'en-US', 'America/New_York', 0.08),
-    (1, 'US', 'California', 'Los Angeles', '90012', 'urban', 'mediterranean', 'coast', 3800000, 'USD', 'en-US', 'America/Los_Angeles', 0.09),
-    (2, 'US', 'Illinois', 'Chicago', '60601', 'urban', 'continental', 'plain', 2700000, 'USD', 'en-US', 'America/Chicago', 0.1),
-    (3, 'US', 'Texas', 'Austin', '78701', 'urban', 'subtropical', 'hills', 970000, 'USD', 'en-US', 'America/Chicago', 0.08),
-    (4, 'US', 'Colorado', 'Boulder', '80302', 'suburban', 'semi-arid', 'mountain', 105000, 'USD', 'en-US', 'America/Denver', 0.08),
-    (5, 'US', 'Florida', 'Naples', '34102', 'suburban', 'tropical', 'coast', 20000, 'USD', 'es-US', 'America/New_York', 0.06),
-    (6, 'US', 'Massachusetts', 'Newton', '02458', 'suburban', 'continental', 'hills', 88000, 'USD', 'en-US', 'America/New_York', 0.06),
-    (7, 'US', 'Washington', 'Bellevue', '98004', 'suburban', 'oceanic', 'coast', 150000, 'USD', 'en-US', 'America/Los_Angeles', 0.1),
-    (8, 'US', 'Vermont', 'Stowe', '05672', 'rural', 'continental', 'mountain', 5200, 'USD', 'en-US', 'America/New_York', 0.06),
-    (9, 'US', 'Montana', 'Bozeman', '59715', 'rural', 'semi-arid', 'mountain', 54000, 'USD', 'en-US', 'America/Denver', 0.0),
-    (10, 'US', 'Iowa', 'Decorah', '52101', 'rural', 'continental', 'plain', 7600, 'USD', 'en-US', 'America/Chicago', 0.06),
-    (11, 'US', 'Arizona', 'Phoenix', '85004', 'urban', 'arid', 'desert', 1600000, 'USD', 'en-US', 'America/Phoenix', 0.08),
-    (12, 'US', 'Georgia', 'Decatur', '30030', 'suburban', 'subtropical', 'hills', 25000, 'USD', 'en-US', 'America/New_York', 0.08),
-    (13, 'US', 'Maine', 'Camden', '04843', 'rural', 'continental', 'coast', 5200, 'USD', 'en-US', 'America/New_York', 0.05),
-    (14, 'CA', 'Ontario', 'Toronto', 'M5H 2N2', 'urban', 'continental', 'plain', 2800000, 'CAD', 'en-CA', 'America/Toronto', 0.13),
-    (15, 'CA', 'Quebec', 'Montreal', 'H2Y 1C6', 'urban', 'continental', 'plain', 1760000, 'CAD', 'fr-CA', 'America/Toronto', 0.15),
-    (16, 'CA', 'British Columbia', 'Burnaby', 'V5H 1Z9', 'suburban', 'oceanic', 'coast', 250000, 'CAD', 'en-CA', 'America/Vancouver', 0.12),
-    (17, 'CA', 'Alberta', 'Canmore', 'T1W 1N9', 'rural', 'subarctic', 'mountain', 16000, 'CAD', 'en-CA', 'America/Edmonton', 0.05),
-    (18, 'DE', 'Berlin', 'Berlin', '10115', 'urban', 'temperate', 'plain', 3700000, 'EUR', 'de-DE', 'Europe/Berlin', 0.19),
-    (19, 'FR', 'Île-de-France', 'Paris', '75001', 'urban', 'temperate', 'plain', 2100000, 'EUR', 'fr-FR', 'Europe/Paris', 0.2),
-    (20, 'DE', 'Bavaria', 'Starnberg', '82319', 'suburban', 'continental', 'mountain', 23000, 'EUR', 'de-DE', 'Europe/Berlin', 0.19),
-    (21, 'ES', 'Catalonia', 'Girona', '17001', 'suburban', 'mediterranean', 'hills', 103000, 'EUR', 'es-ES', 'Europe/Madrid', 0.21),
+    (0, 'US', 'New York', 'New York', '10001', 'urban', 'temperate', 'coast', 8300000, 'USD', 'en-US',
+        'America/New_York', 0.08),
+    (1, 'US', 'California', 'Los Angeles', '90012', 'urban', 'mediterranean', 'coast', 3800000, 'USD', 'en-US',
+        'America/Los_Angeles', 0.09),
+    (2, 'US', 'Illinois', 'Chicago', '60601', 'urban', 'continental', 'plain', 2700000, 'USD', 'en-US',
+        'America/Chicago', 0.1),
+    (3, 'US', 'Texas', 'Austin', '78701', 'urban', 'subtropical', 'hills', 970000, 'USD', 'en-US', 'America/Chicago',
+        0.08),
+    (4, 'US', 'Colorado', 'Boulder', '80302', 'suburban', 'semi-arid', 'mountain', 105000, 'USD', 'en-US',
+        'America/Denver', 0.08),
+    (5, 'US', 'Florida', 'Naples', '34102', 'suburban', 'tropical', 'coast', 20000, 'USD', 'es-US', 'America/New_York',
+        0.06),
+    (6, 'US', 'Massachusetts', 'Newton', '02458', 'suburban', 'continental', 'hills', 88000, 'USD', 'en-US',
+        'America/New_York', 0.06),
+    (7, 'US', 'Washington', 'Bellevue', '98004', 'suburban', 'oceanic', 'coast', 150000, 'USD', 'en-US',
+        'America/Los_Angeles', 0.1),
+    (8, 'US', 'Vermont', 'Stowe', '05672', 'rural', 'continental', 'mountain', 5200, 'USD', 'en-US', 'America/New_York',
+        0.06),
+    (9, 'US', 'Montana', 'Bozeman', '59715', 'rural', 'semi-arid', 'mountain', 54000, 'USD', 'en-US', 'America/Denver',
+        0.0),
+    (10, 'US', 'Iowa', 'Decorah', '52101', 'rural', 'continental', 'plain', 7600, 'USD', 'en-US', 'America/Chicago',
+        0.06),
+    (11, 'US', 'Arizona', 'Phoenix', '85004', 'urban', 'arid', 'desert', 1600000, 'USD', 'en-US', 'America/Phoenix',
+        0.08),
+    (12, 'US', 'Georgia', 'Decatur', '30030', 'suburban', 'subtropical', 'hills', 25000, 'USD', 'en-US',
+        'America/New_York', 0.08),
+    (13, 'US', 'Maine', 'Camden', '04843', 'rural', 'continental', 'coast', 5200, 'USD', 'en-US', 'America/New_York',
+        0.05),
+    (14, 'CA', 'Ontario', 'Toronto', 'M5H 2N2', 'urban', 'continental', 'plain', 2800000, 'CAD', 'en-CA',
+        'America/Toronto', 0.13),
+    (15, 'CA', 'Quebec', 'Montreal', 'H2Y 1C6', 'urban', 'continental', 'plain', 1760000, 'CAD', 'fr-CA',
+        'America/Toronto', 0.15),
+    (16, 'CA', 'British Columbia', 'Burnaby', 'V5H 1Z9', 'suburban', 'oceanic', 'coast', 250000, 'CAD', 'en-CA',
+        'America/Vancouver', 0.12),
+    (17, 'CA', 'Alberta', 'Canmore', 'T1W 1N9', 'rural', 'subarctic', 'mountain', 16000, 'CAD', 'en-CA',
+        'America/Edmonton', 0.05),
+    (18, 'DE', 'Berlin', 'Berlin', '10115', 'urban', 'temperate', 'plain', 3700000, 'EUR', 'de-DE', 'Europe/Berlin',
+        0.19),
+    (19, 'FR', 'Île-de-France', 'Paris', '75001', 'urban', 'temperate', 'plain', 2100000, 'EUR', 'fr-FR',
+        'Europe/Paris', 0.2),
+    (20, 'DE', 'Bavaria', 'Starnberg', '82319', 'suburban', 'continental', 'mountain', 23000, 'EUR', 'de-DE',
+        'Europe/Berlin', 0.19),
+    (21, 'ES', 'Catalonia', 'Girona', '17001', 'suburban', 'mediterranean', 'hills', 103000, 'EUR', 'es-ES',
+        'Europe/Madrid', 0.21),
     (22, 'IE', 'Kerry', 'Dingle', 'V92', 'rural', 'oceanic', 'coast', 1700, 'EUR', 'en-IE', 'Europe/Dublin', 0.23),
-    (23, 'IT', 'Tuscany', 'Pienza', '53026', 'rural', 'mediterranean', 'hills', 2100, 'EUR', 'it-IT', 'Europe/Rome', 0.22)
+    (23, 'IT', 'Tuscany', 'Pienza', '53026', 'rural', 'mediterranean', 'hills', 2100, 'EUR', 'it-IT', 'Europe/Rome',
+        0.22)
 ) as place (
-    place_no, country, region, city, postal_code, urbanicity, climate_zone, terrain, population, currency, locale, timezone, tax_rate
+    place_no, country, region, city, postal_code, urbanicity, climate_zone, terrain, population, currency, locale,
+        timezone, tax_rate
 );
 
 create or replace view places as
@@ -147,23 +182,34 @@ where urbanicity = 'urban';
 
 create or replace table category_list as
 from (values
-    (0, 'Outdoor', 'adventurer', ['hiking boots', 'rain jacket', 'tent for two', 'trail map'], ['Tent', 'Jacket', 'Boots', 'Lantern', 'Rope']),
-    (1, 'Travel', 'globetrotter', ['cabin suitcase', 'flight pillow', 'passport holder', 'packing cubes'], ['Suitcase', 'Backpack', 'Pillow', 'Adapter', 'Pouch']),
-    (2, 'Kitchen', 'home cook', ['cast iron pan', 'espresso cups', 'chef knife', 'pasta maker'], ['Pan', 'Knife', 'Kettle', 'Bowl', 'Board']),
-    (3, 'Fitness', 'athlete', ['yoga mat', 'running shoes', 'resistance bands', 'foam roller'], ['Mat', 'Shoes', 'Band', 'Bottle', 'Weight']),
-    (4, 'Home', 'nester', ['linen bedding', 'desk lamp', 'wool rug', 'scented candle'], ['Lamp', 'Rug', 'Blanket', 'Candle', 'Shelf']),
-    (5, 'Technology', 'early adopter', ['noise cancelling headphones', 'smart plug', 'e-reader', 'usb hub'], ['Headphones', 'Speaker', 'Charger', 'Reader', 'Sensor']),
-    (6, 'Fashion', 'trendsetter', ['linen shirt', 'leather belt', 'sun hat', 'wool scarf'], ['Shirt', 'Scarf', 'Hat', 'Belt', 'Dress']),
-    (7, 'Kids', 'family', ['wooden train', 'school bag', 'bath toys', 'birthday gift'], ['Train', 'Puzzle', 'Bear', 'Bag', 'Game'])
+    (0, 'Outdoor', 'adventurer', ['hiking boots', 'rain jacket', 'tent for two', 'trail map'],
+        ['Tent', 'Jacket', 'Boots', 'Lantern', 'Rope']),
+    (1, 'Travel', 'globetrotter', ['cabin suitcase', 'flight pillow', 'passport holder', 'packing cubes'],
+        ['Suitcase', 'Backpack', 'Pillow', 'Adapter', 'Pouch']),
+    (2, 'Kitchen', 'home cook', ['cast iron pan', 'espresso cups', 'chef knife', 'pasta maker'],
+        ['Pan', 'Knife', 'Kettle', 'Bowl', 'Board']),
+    (3, 'Fitness', 'athlete', ['yoga mat', 'running shoes', 'resistance bands', 'foam roller'],
+        ['Mat', 'Shoes', 'Band', 'Bottle', 'Weight']),
+    (4, 'Home', 'nester', ['linen bedding', 'desk lamp', 'wool rug', 'scented candle'],
+        ['Lamp', 'Rug', 'Blanket', 'Candle', 'Shelf']),
+    (5, 'Technology', 'early adopter', ['noise cancelling headphones', 'smart plug', 'e-reader', 'usb hub'],
+        ['Headphones', 'Speaker', 'Charger', 'Reader', 'Sensor']),
+    (6, 'Fashion', 'trendsetter', ['linen shirt', 'leather belt', 'sun hat', 'wool scarf'],
+        ['Shirt', 'Scarf', 'Hat', 'Belt', 'Dress']),
+    (7, 'Kids', 'family', ['wooden train', 'school bag', 'bath toys', 'birthday gift'],
+        ['Train', 'Puzzle', 'Bear', 'Bag', 'Game'])
 ) as category (category_no, category, lifestyle, keywords, nouns);
 
--- 800 products: per category 100 ranks of popularity over 20 steps of price, 22 % apart, from 5 to 218 USD. Rank and price step are tied by
--- step = 7 * rank + 3 * category + 8 mod 20, hence (3 being the inverse of 7) rank = 3 * (step - 3 * category - 8) mod 20 + 20 * j: a product is
--- found from its category and price by arithmetic, with no join. Of the five that share a price (j) the first sells most.
+-- 800 products: per category 100 ranks of popularity over 20 steps of price, 22 % apart, from 5 to 218 USD. Rank and
+-- price step are tied by step = 7 * rank + 3 * category + 8 mod 20, hence (3 being the inverse of 7) rank = 3 * (step -
+-- 3 * category - 8) mod 20 + 20 * j: a product is found from its category and price by arithmetic, with no join. Of the
+-- five that share a price (j) the first sells most.
 create or replace macro list_price_cents(price_step) as cast(round(500 * power(1.22, price_step)) as integer);
-create or replace macro price_step_of(price_cents) as greatest(0, least(19, cast(round(ln(price_cents / 500) / ln(1.22)) as integer)));
+create or replace macro price_step_of(price_cents) as
+    greatest(0, least(19, cast(round(ln(price_cents / 500) / ln(1.22)) as integer)));
 create or replace macro product_at(category_no, price_step, uniform_number) as
-    category_no * 100 + 3 * (price_step + 52 - 3 * category_no) % 20 + 20 * cast(floor(power(6, uniform_number)) - 1 as integer);
+    category_no * 100 + 3 * (price_step + 52 - 3 * category_no) % 20
+        + 20 * cast(floor(power(6, uniform_number)) - 1 as integer);
 
 create or replace table product_list as
 select
@@ -179,25 +225,32 @@ select
         as cost_cents,
     -- The product block of the messages, without braces: without and with the list price.
     '"product_id":"P' || lpad(cast(category_no * 100 + popularity_rank as varchar), 4, '0')
-        || '","sku":"SKU-' || lpad(cast(category_no * 100 + popularity_rank as varchar), 4, '0') || '-' || left(upper(variant), 2)
-        || '","category":"' || category || '","name":"' || brand || ' ' || style || ' ' || nouns[popularity_rank % 5 + 1]
+        || '","sku":"SKU-' || lpad(cast(category_no * 100 + popularity_rank as varchar), 4, '0') || '-'
+            || left(upper(variant), 2)
+        || '","category":"' || category || '","name":"' || brand || ' ' || style || ' '
+            || nouns[popularity_rank % 5 + 1]
         || '","brand":"' || brand || '","variant":"' || variant || '"' as block,
     block || ',"price":' || money(price_cents) as listed_block
 from category_list
 cross join (select unnest(range(100))::integer as popularity_rank)
 cross join lateral (
     select
-        ['Harbour', 'Pine', 'Northwind', 'Alder', 'Juno', 'Tallis', 'Oro', 'Wren', 'Basalt', 'Kite'][(popularity_rank + category_no) % 10 + 1]
+        ['Harbour', 'Pine', 'Northwind', 'Alder', 'Juno', 'Tallis', 'Oro', 'Wren', 'Basalt', 'Kite'][
+            (popularity_rank + category_no) % 10 + 1
+        ]
             as brand,
-        ['Classic', 'Light', 'Pro', 'Everyday', 'Studio', 'Heritage', 'Compact', 'Nomad', 'Soft', 'Prime', 'Alpine', 'Urban', 'Mini', 'Grand',
+        ['Classic', 'Light', 'Pro', 'Everyday', 'Studio', 'Heritage', 'Compact', 'Nomad', 'Soft', 'Prime', 'Alpine',
+            'Urban', 'Mini', 'Grand',
             'Terra', 'Vista', 'Field', 'Coast', 'Nova', 'Arc'][popularity_rank // 5 + 1] as style,
         ['blue', 'green', 'black', 'sand'][popularity_rank % 4 + 1] as variant
 ) as naming;
 
 create or replace view products as
-select product_id, product_name, category, brand, cast(cost_cents * 0.01 as decimal(18, 2)) as unit_cost from product_list;
+select product_id, product_name, category, brand, cast(cost_cents * 0.01 as decimal(18, 2)) as unit_cost
+from product_list;
 
--- Mailings go out on their start day. has_holdout marks the experiments: they go to one group of customers only, the others to everybody.
+-- Mailings go out on their start day. has_holdout marks the experiments: they go to one group of customers only, the
+-- others to everybody.
 create or replace table campaign_list as
 from (values
     (0, 'email-2025-01', 'January newsletter', 'email', 20, 20, false, 900, 'USD'),
@@ -219,7 +272,8 @@ from (values
     (16, 'social-lifestyle', 'social-lifestyle', 'social', 31, 396, false, 12000, 'USD'),
     (17, 'affiliate-deals', 'affiliate-deals', 'affiliate', 90, 423, false, 5000, 'EUR'),
     (18, 'mail-catalogue', 'Autumn catalogue by post', 'mail', 270, 280, false, 4000, 'USD')
-) as campaign (campaign_no, campaign_id, campaign_name, channel, start_day, end_day, has_holdout, cost_per_10000, currency);
+) as campaign (campaign_no, campaign_id, campaign_name, channel, start_day, end_day, has_holdout, cost_per_10000,
+    currency);
 
 create or replace view campaigns as
 select
@@ -242,17 +296,18 @@ from (select unnest(['EUR', 'CAD']) as currency)
 cross join (select unnest(range(last_day() + 1)) as quote_day)
 where quoted_day(quote_day) = quote_day;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 -- 4. People
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 
 -- range() is generated by one thread; what is computed from a table is computed by all.
 create or replace table person_numbers as
 select cast(range as integer) as person_no from range((select size from settings));
 
--- customer_group: 0 visitor who never logs in, 1 planted (the clean purchase process), 2 campaign (the experiments' customers),
--- 3 omnichannel (also buys in stores, changes and returns orders), 4 business, 5 lead (registered, never orders).
--- The share of the groups is exact, so that a small sample has them all: every third person is known, and twenty of those make a round.
+-- customer_group: 0 visitor who never logs in, 1 planted (the clean purchase process), 2 campaign (the experiments'
+-- customers), 3 omnichannel (also buys in stores, changes and returns orders), 4 business, 5 lead (registered, never
+-- orders). The share of the groups is exact, so that a small sample has them all: every third person is known, and
+-- twenty of those make a round.
 create or replace table people as
 with numbered as (
     select
@@ -279,13 +334,15 @@ drawn as (
         1 - power(uniform('dropout', person_no), 1 / planted.b) as dropout_probability,
         gamma_4('spend rate', person_no) / planted.gamma as spend_rate,
         -- Repeat purchases until dropout: a geometric number, which may be none.
-        cast(least(999, floor(ln(uniform('lifetime', person_no)) / ln(1 - dropout_probability))) as integer) as repeats_until_dropout,
+        cast(
+            least(999, floor(ln(uniform('lifetime', person_no)) / ln(1 - dropout_probability))) as integer
+        ) as repeats_until_dropout,
         -- First order, or registration of a lead: most early, and one in eight in the weeks before Christmas.
         case
             when uniform('holiday newcomer', person_no) < 0.12 then 326 + pick('holiday day', person_no, 28)
             else cast(floor((last_day() + 1) * power(uniform('newcomer', person_no), 1.35)) as integer)
         end as first_order_day,
-        least(first_order_day, case when customer_group in (0, 5) then 0 else pick('hesitation', person_no, 3) end) as registered_before,
+        least(first_order_day, if(customer_group in (0, 5), 0, pick('hesitation', person_no, 3))) as registered_before,
         -- The first visit comes before the registration.
         least(first_order_day - registered_before, pick('days unknown', person_no, 21)) as known_after
     from numbered
@@ -301,15 +358,16 @@ select
     repeats_until_dropout,
     first_order_day,
     cast(case when is_known then first_order_day - registered_before end as integer) as registered_day,
-    cast(first_order_day - case when is_known then registered_before + known_after else 0 end as integer) as first_seen_day,
+    cast(first_order_day - if(is_known, registered_before + known_after, 0) as integer) as first_seen_day,
     -- On the day of the first order, the registration comes before it.
     to_utc(registered_day * 86400 + least(
         time_of_day('registration', person_no),
         if(customer_group <> 5 and registered_before = 0, time_of_day('order', person_no * 1000::bigint) - 600, 86400)
     )) as registered_at,
     cast(floor(24 * power(uniform('place', person_no), 1.4)) as integer) as place_no,
-    -- Tastes follow the purse, age follows the pace, and the source of a customer tells of both: the planted distributions stay
-    -- what they are, because these are functions of what was drawn, and the segments that they make differ in what they are worth.
+    -- Tastes follow the purse, age follows the pace, and the source of a customer tells of both: the planted
+    -- distributions stay what they are, because these are functions of what was drawn, and the segments that they make
+    -- differ in what they are worth.
     4 / spend_rate + 30 * (uniform('purse', person_no) - 0.5) as purse,
     case
         when purse > 70 then [1, 5, 1, 0, 4, 5, 1, 6]
@@ -319,7 +377,7 @@ select
     least(84, 19 + pick('age', person_no, 14) + pick('more age', person_no, 20)
         + case when purchases_per_week > 0.2 then 18 when purchases_per_week > 0.08 then 9 else 0 end) as age,
     -- 0 window-shopper, 1 bargain hunter, 2 searcher, 3 wisher and sharer, 4 abandoner of carts
-    case when is_known then pick('habit', person_no, 5) else [0, 0, 0, 0, 1, 2, 2, 4][pick('habit', person_no, 8) + 1] end as habit,
+    if(is_known, pick('habit', person_no, 5), [0, 0, 0, 0, 1, 2, 2, 4][pick('habit', person_no, 8) + 1]) as habit,
     pick('app', person_no, 100) < 35 as has_app,
     pick('apple mail', person_no, 100) < 30 as has_mail_proxy,
     -- Consent: nothing was ever asked from one in ten; experiments need reachable people.
@@ -344,9 +402,9 @@ select
     case when is_known and person_no % 150 = 21 then person_no - 3 else person_no end as web_device_no
 from drawn;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 -- 5. Orders
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 
 -- Who was targeted by which experiment, and who was held out.
 create or replace table experiment_members as
@@ -361,8 +419,8 @@ inner join campaign_list on campaign_list.has_holdout and people.registered_day 
 cross join planted
 where people.customer_group = 2;
 
--- The planted process: gaps between purchases are exponential, rounded to whole days, at least one. Rounding every gap, instead of cutting off
--- the sum, keeps two purchases of one day from becoming one, which would bend the process.
+-- The planted process: gaps between purchases are exponential, rounded to whole days, at least one. Rounding every gap,
+-- instead of cutting off the sum, keeps two purchases of one day from becoming one, which would bend the process.
 create or replace table purchases as
 with repeats as (
     select
@@ -370,10 +428,13 @@ with repeats as (
         purchase_no,
         case
             when purchase_no = 0 then first_order_day
-            else greatest(1, round(-ln(uniform('gap', person_no * 1000::bigint + purchase_no)) * 7 / purchases_per_week))
+            else greatest(
+                1, round(-ln(uniform('gap', person_no * 1000::bigint + purchase_no)) * 7 / purchases_per_week)
+            )
         end as step_days
     from people,
-        -- Never cut short: the number of purchases that fit is Poisson, and lies below its mean by 8 standard deviations and 12.
+        -- Never cut short: the number of purchases that fit is Poisson, and lies below its mean by 8 standard
+        -- deviations and 12.
         unnest(range(0, 1 + cast(least(
             repeats_until_dropout,
             12 + (last_day() - first_order_day) / 7.0 * purchases_per_week
@@ -409,10 +470,11 @@ select person_no, purchase_no, cast(day_number as integer) from lifted
 union all
 select person_no, cast(purchase_no as integer), day_number from guests;
 
--- order_case: what happens to an order afterwards; 0 nothing. Only omnichannel customers have other cases: the first ten show one each,
--- later ones by chance, and every fifth customer returns more than others.
---   1 updated  2 cancelled  3 sent again by another message  4 several partial refunds  5 refunded for more than was paid
---   6 refund without an amount  7 refunded before it is known  8 one product returned  9 all returned  10 updated, then cancelled
+-- order_case: what happens to an order afterwards; 0 nothing. Only omnichannel customers have other cases: the first
+-- ten show one each, later ones by chance, and every fifth customer returns more than others.
+--   1 updated  2 cancelled  3 sent again by another message  4 several partial refunds
+--   5 refunded for more than was paid  6 refund without an amount  7 refunded before it is known
+--   8 one product returned  9 all returned  10 updated, then cancelled
 create or replace table orders as
 with keyed as (
     select
@@ -428,8 +490,12 @@ with keyed as (
         place_list.currency,
         place_list.tax_rate,
         usd_rate(place_list.currency, quoted_day(purchases.day_number)) as rate,
-        gamma_4('spend', order_key) / people.spend_rate * case when people.customer_group = 4 then 5 else 1 end as spend_usd,
-        case when pick('lines', order_key, 100) < 55 then 1 when pick('lines', order_key, 100) < 85 then 2 else 3 end as lines,
+        gamma_4('spend', order_key) / people.spend_rate * if(people.customer_group = 4, 5, 1) as spend_usd,
+        case
+            when pick('lines', order_key, 100) < 55 then 1
+            when pick('lines', order_key, 100) < 85 then 2
+            else 3
+        end as lines,
         pick('coupon', order_key, 100) < 20 as has_coupon,
         people.customer_group = 3 and place_list.urbanicity = 'urban' and purchases.purchase_no > 0
             and pick('in store', order_key, 100) < 60 as is_in_store,
@@ -449,7 +515,8 @@ with keyed as (
     inner join people on people.person_no = purchases.person_no
     inner join place_list on place_list.place_no = people.place_no
 ),
--- A line is found from the amount that it should have: the product whose list price is nearest, sold at the price of the day.
+-- A line is found from the amount that it should have: the product whose list price is nearest, sold at the price of
+-- the day.
 sized as (
     select
         *,
@@ -458,7 +525,8 @@ sized as (
         target_cents * [null, 0.35, 0.3][lines] as target_2,
         target_cents * [null, null, 0.2][lines] as target_3,
         cast(greatest(1, ceil(target_1 / 22000)) as integer) as quantity_1,
-        cast(case when lines >= 2 then greatest(1, ceil(target_2 / 22000)) + if(target_2 > 2000, pick('two', order_key, 2), 0) end as integer)
+        cast(case when lines >= 2 then greatest(1, ceil(target_2 / 22000))
+            + if(target_2 > 2000, pick('two', order_key, 2), 0) end as integer)
             as quantity_2,
         cast(case when lines >= 3 then greatest(1, ceil(target_3 / 22000)) end as integer) as quantity_3,
         cast(greatest(1, round(target_1 / quantity_1 / rate)) as bigint) as unit_cents_1,
@@ -476,11 +544,17 @@ priced as (
         product_at(category_no_1, price_step_of(target_1 / quantity_1), uniform('rank 1', order_key)) as product_no_1,
         product_at(category_no_2, price_step_of(target_2 / quantity_2), uniform('rank 2', order_key)) as product_no_2,
         product_at(category_no_3, price_step_of(target_3 / quantity_3), uniform('rank 3', order_key)) as product_no_3,
-        unit_cents_1 * quantity_1 + coalesce(unit_cents_2 * quantity_2, 0) + coalesce(unit_cents_3 * quantity_3, 0) as gross_cents,
+        unit_cents_1 * quantity_1 + coalesce(unit_cents_2 * quantity_2, 0)
+            + coalesce(unit_cents_3 * quantity_3, 0) as gross_cents,
         cast(if(has_coupon, round(gross_cents * 0.1), 0) as bigint) as discount_cents,
         gross_cents - discount_cents as subtotal_cents,
-        case when is_in_store then 'pickup' when pick('shipping', order_key, 100) < 18 then 'express' else 'standard' end as shipping_method,
-        cast(case when shipping_method = 'pickup' then 0 when shipping_method = 'express' then 1495 when subtotal_cents >= 7500 then 0
+        case
+            when is_in_store then 'pickup'
+            when pick('shipping', order_key, 100) < 18 then 'express'
+            else 'standard'
+        end as shipping_method,
+        cast(case when shipping_method = 'pickup' then 0 when shipping_method = 'express' then 1495
+            when subtotal_cents >= 7500 then 0
             else 595 end as bigint) as shipping_cents,
         cast(round(subtotal_cents * tax_rate) as bigint) as tax_cents
     from sized
@@ -493,8 +567,8 @@ timed as (
         to_utc(day_number * 86400 + least(85000, time_of_day('order', order_key))) as started
     from priced
 ),
--- The collector's side. 1: sent twice; 2: sent again days later, with another timestamp (both keep the message ids); 3: sent late.
--- Orders of the planted customers are never late, so that the process is whole at any cut-off.
+-- The collector's side. 1: sent twice; 2: sent again days later, with another timestamp (both keep the message ids); 3:
+-- sent late. Orders of the planted customers are never late, so that the process is whole at any cut-off.
 delivered as (
     select
         *,
@@ -511,13 +585,15 @@ delivered as (
 )
 select
     * exclude (
-        delivery_case, target_cents, target_1, target_2, target_3, category_no_1, category_no_2, category_no_3, favourite_category_no, spend_usd
+        delivery_case, target_cents, target_1, target_2, target_3, category_no_1, category_no_2, category_no_3,
+            favourite_category_no, spend_usd
     ),
     -- The last of the visit's steps, see order_script.
     started + pace_seconds * if(is_in_store, 0, 7 + 2 * lines + if(has_coupon, 2, 0)) as completed,
     if(is_in_store, 0, lines + if(has_coupon, 3, 0)) as script_no,
     cast(case
-        when copy_no = 1 and delivery_case = 2 then 86400 * least(2 + pick('days after', order_key, 4), last_day() - day_number)
+        when copy_no = 1 and delivery_case = 2 then 86400 * least(2 + pick('days after', order_key, 4),
+            last_day() - day_number)
         else 0
     end as integer) as shift_seconds,
     cast(case
@@ -529,9 +605,9 @@ select
 from delivered, unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no)
 order by received_date;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 -- 6. Visits that end without an order
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 
 -- What happens in a visit. `item`: which of the visit's two products a step is about.
 create or replace table visit_kinds as
@@ -542,14 +618,18 @@ from (values
     (3, 'filter', ['page', 'Product List Viewed', 'Product List Filtered', 'Product Clicked 1', 'Product Viewed 1']),
     (4, 'promotion', ['page', 'Promotion Viewed', 'Promotion Clicked', 'Product Viewed 1', 'Product Viewed 2']),
     (5, 'wish', ['page', 'Product Viewed 1', 'Product Added to Wishlist 1']),
-    (6, 'wish come true', ['page', 'Wishlist Product Added to Cart 1', 'Product Removed from Wishlist 1', 'Cart Viewed']),
-    (7, 'cart left', ['page', 'Product List Viewed', 'Product Viewed 1', 'Product Added 1', 'Product Viewed 2', 'Product Added 2',
+    (6, 'wish come true', ['page', 'Wishlist Product Added to Cart 1', 'Product Removed from Wishlist 1',
+        'Cart Viewed']),
+    (7, 'cart left', ['page', 'Product List Viewed', 'Product Viewed 1', 'Product Added 1', 'Product Viewed 2',
+        'Product Added 2',
         'Product Removed 2', 'Cart Viewed']),
-    (8, 'checkout left', ['page', 'Products Searched', 'Product Viewed 1', 'Product Added 1', 'Cart Viewed', 'Coupon Entered', 'Coupon Denied',
+    (8, 'checkout left', ['page', 'Products Searched', 'Product Viewed 1', 'Product Added 1', 'Cart Viewed',
+        'Coupon Entered', 'Coupon Denied',
         'Checkout Started', 'Checkout Step Viewed']),
     (9, 'share', ['page', 'Product Viewed 1', 'Product Shared 1']),
     (10, 'share a cart', ['page', 'Product Viewed 1', 'Product Added 1', 'Cart Viewed', 'Cart Shared']),
-    (11, 'coupon hunt', ['page', 'Promotion Viewed', 'Product Viewed 1', 'Product Added 1', 'Coupon Entered', 'Coupon Applied', 'Coupon Removed',
+    (11, 'coupon hunt', ['page', 'Promotion Viewed', 'Product Viewed 1', 'Product Added 1', 'Coupon Entered',
+        'Coupon Applied', 'Coupon Removed',
         'Cart Viewed'])
 ) as kind (kind_no, kind, steps);
 
@@ -611,8 +691,9 @@ seasonal as (
         to_utc(day_number * 86400 + if(
             pick('night', visit_key, 100) < 4, pick('night hour', visit_key, 86400), time_of_day('visit', visit_key)
         )) as started,
-        -- The collector's side of the visit. 1: sent twice; 2: sent again days later, with other timestamps; 3: sent late, from a
-        -- device that was offline; 4: the device's clock is fast; 5: so fast that its messages cannot be right.
+        -- The collector's side of the visit. 1: sent twice; 2: sent again days later, with other timestamps; 3: sent
+        -- late, from a device that was offline; 4: the device's clock is fast; 5: so fast that its messages cannot be
+        -- right.
         case
             when visit_no = 0 and person_no < 72 then person_no % 6
             when pick('delivery', visit_key, 1000) < 5 then 1
@@ -639,8 +720,16 @@ chosen as (
         case
             when visit_no = 0 then source_campaign_no
             when is_known and email_consent and pick('by mail', visit_key, 100) < 8 then
-                case when day_number >= 412 then 13 when day_number >= 391 then 12 when day_number >= 331 then 9 when day_number >= 287 then 8
-                    when day_number >= 203 then 6 when day_number >= 140 then 4 when day_number >= 77 then 2 when day_number >= 49 then 1 end
+                case
+                    when day_number >= 412 then 13
+                    when day_number >= 391 then 12
+                    when day_number >= 331 then 9
+                    when day_number >= 287 then 8
+                    when day_number >= 203 then 6
+                    when day_number >= 140 then 4
+                    when day_number >= 77 then 2
+                    when day_number >= 49 then 1
+                end
             when pick('by advertisement', visit_key, 100) < 4 then 15
         end as campaign_no
     from seasonal
@@ -660,11 +749,13 @@ select
     chosen.place_no,
     chosen.campaign_no,
     -- Once registered, nine visits in ten are logged in.
-    chosen.is_known and chosen.started >= chosen.registered_at and pick('logged in', chosen.visit_key, 10) < 9 as is_logged_in,
+    chosen.is_known and chosen.started >= chosen.registered_at
+        and pick('logged in', chosen.visit_key, 10) < 9 as is_logged_in,
     10 + pick('pace', chosen.visit_key, 45) as pace_seconds,
     -- What is added to the timestamps, and to the time of receipt.
     cast(case
-        when copy_no = 1 and delivery_case = 2 then 86400 * least(2 + pick('days after', visit_key, 4), last_day() - day_number)
+        when copy_no = 1 and delivery_case = 2 then 86400 * least(2 + pick('days after', visit_key, 4),
+            last_day() - day_number)
         when delivery_case = 4 then 600 + pick('fast', visit_key, 70000)
         when delivery_case = 5 then 86400 * (3 + pick('fast', visit_key, 300))
         else 0
@@ -681,9 +772,9 @@ inner join visit_kinds on visit_kinds.kind_no = chosen.kind_no,
     unnest(if(delivery_case in (1, 2), [0, 1], [0])) as copies (copy_no)
 order by received_date;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 -- 7. What becomes of orders
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 
 create or replace table change_script as
 from (values
@@ -713,7 +804,8 @@ with changed as (
             -- Too early: the refund is known two hours before its order.
             when orders.order_case = 7 then -7200
             else change_script.change_no * 60
-                + 86400 * least(change_script.after_days * (1 + pick('change', orders.order_key, 3)), last_day() - orders.day_number)
+                + 86400 * least(change_script.after_days * (1 + pick('change', orders.order_key, 3)),
+                    last_day() - orders.day_number)
         end as happened
     from orders
     inner join change_script on change_script.order_case = orders.order_case
@@ -735,9 +827,9 @@ select
 from changed
 order by received_date;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 -- 8. Mailings: e-mail, push, experiments
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 
 create or replace table mail_steps as
 from (values
@@ -810,7 +902,8 @@ stepped as (
             when 10 then -60
             -- The reader's steps follow each other.
             else least(
-                300 + cast(floor(200000 * power(uniform('read', sends.send_key), 3)) as integer) + mail_steps.step_no * 15,
+                300 + cast(floor(200000 * power(uniform('read', sends.send_key), 3)) as integer)
+                    + mail_steps.step_no * 15,
                 last_second() - sent
             )
         end as happened
@@ -845,9 +938,9 @@ select
 from stepped
 order by received_date;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 -- 9. Profiles: who people say they are, accounts, subscriptions, surveys
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 
 create or replace table profile_steps as
 from (values
@@ -874,7 +967,11 @@ with due as (
         steps.step_no,
         people.registered_at + steps.step_no * 20
             + 86400 * least(
-                if(steps.after_days = 0, 0, steps.after_days + pick('profile', people.person_no * 100::bigint + steps.step_no, 30)),
+                if(
+                    steps.after_days = 0,
+                    0,
+                    steps.after_days + pick('profile', people.person_no * 100::bigint + steps.step_no, 30)
+                ),
                 last_day() - people.registered_day
             ) as happened
     from people
@@ -905,10 +1002,10 @@ select
 from due
 order by received_date;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
--- 10. Messages that are wrong from the beginning, and sales to unknown customers. They come beside the good ones, so that the truth stays whole.
---     At least three of each kind, however small the shop.
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
+-- 10. Messages that are wrong from the beginning, and sales to unknown customers. They come beside the good ones, so
+--     that the truth stays whole. At least three of each kind, however small the shop.
+------------------------------------------------------------------------------------------------------------------------
 
 create or replace table stray_kinds as
 from (values
@@ -942,7 +1039,8 @@ select
 from stray_kinds,
     unnest(range(greatest(3, per_10000_people * (select size from settings) // 10000))) as series (stray_no);
 
--- Accounts that were renamed, up to five times, before the shop settled on one id; and three that point at each other in a circle.
+-- Accounts that were renamed, up to five times, before the shop settled on one id; and three that point at each other
+-- in a circle.
 create or replace table renames as
 with owners as (
     select
@@ -959,7 +1057,10 @@ chains as (
         registered_at + 600 + rename_no * 60 as happened
     from owners
     union all
-    select 'ring-' || ring_no as previous_id, 'ring-' || (ring_no % 3 + 1) as user_id, 8000000 + ring_no * 60 as happened
+    select
+        'ring-' || ring_no as previous_id,
+        'ring-' || (ring_no % 3 + 1) as user_id,
+        8000000 + ring_no * 60 as happened
     from (select unnest([1, 2, 3]) as ring_no)
 )
 select
@@ -967,13 +1068,15 @@ select
     day_date(happened // 86400) as received_date
 from chains;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
--- 11. The messages. Strings are built once per visit where they can be, and only then joined with the script; and by concat(), which writes a
---     string once, where a chain of || copies it at every step (2.6 times the cost). Beware: concat() takes null for an empty string.
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
+-- 11. The messages. Strings are built once per visit where they can be, and only then joined with the script; and by
+--     concat(), which writes a string once, where a chain of || copies it at every step (2.6 times the cost). Beware:
+--     concat() takes null for an empty string.
+------------------------------------------------------------------------------------------------------------------------
 
 create or replace macro context_of(is_app, device_no, locale, timezone, campaign) as
-    concat('{"device":{"type":"', if(is_app, 'ios', if(device_no % 2 = 0, 'desktop', 'mobile')), '"},"ip":"203.0.113.', device_no % 256,
+    concat('{"device":{"type":"', if(is_app, 'ios', if(device_no % 2 = 0, 'desktop', 'mobile')), '"},"ip":"203.0.113.',
+        device_no % 256,
         '","locale":"', locale, '","timezone":"', timezone, '"', coalesce(campaign, ''), '}');
 
 -- The UTM part of the context. The search term is filled in per visit.
@@ -981,7 +1084,8 @@ create or replace view campaign_tags as
 select
     campaign_no,
     ',"campaign":{"name":"' || campaign_name || '","source":"'
-        || case channel when 'search' then 'google' when 'social' then 'instagram' when 'affiliate' then 'dealfinder' else 'newsletter' end
+        || case channel when 'search' then 'google' when 'social' then 'instagram' when 'affiliate' then 'dealfinder'
+            else 'newsletter' end
         || '","medium":"' || case channel when 'search' then 'cpc' when 'social' then 'paid-social' else channel end
         || '","content":"version-' || campaign_no % 3 || '"' as tag,
     channel = 'search' as has_term
@@ -1024,36 +1128,44 @@ select
             then concat('{', product.listed_block, ',"position":', script.step_no, '}')
         when script.step in ('Product Added', 'Product Removed')
             then concat('{"cart_id":"c', visited.visit_key, '",', product.listed_block, ',"quantity":1}')
-        when script.step in ('Product Added to Wishlist', 'Product Removed from Wishlist', 'Wishlist Product Added to Cart')
+        when script.step in ('Product Added to Wishlist', 'Product Removed from Wishlist',
+            'Wishlist Product Added to Cart')
             then concat('{"wishlist_id":"w', visited.person_no, '",', product.listed_block, '}')
         when script.step = 'page' and visited.is_app then '{"name":"Home"}'
         when script.step = 'page'
-            then concat('{"name":"', visited.category, '","title":"', visited.category, ' | Harbour & Pine","path":"/', lower(visited.category),
+            then concat('{"name":"', visited.category, '","title":"', visited.category, ' | Harbour & Pine","path":"/',
+                lower(visited.category),
                 '","url":"https://shop.example/', lower(visited.category), '","referrer":"',
-                if(visited.campaign_no is null, 'https://www.google.com/', ''), '","search":"","keywords":["', visited.keyword, '"]}')
+                if(visited.campaign_no is null, 'https://www.google.com/', ''), '","search":"","keywords":["',
+                    visited.keyword, '"]}')
         when script.step = 'Products Searched' then concat('{"query":"', visited.keyword, '"}')
         when script.step = 'Product List Viewed'
             then concat('{"list_id":"', lower(visited.category), '","category":"', visited.category, '","products":[{',
                 first_product.listed_block, ',"position":1}]}')
         when script.step = 'Product List Filtered'
             then concat('{"list_id":"', lower(visited.category), '","category":"', visited.category,
-                '","filters":[{"type":"brand","value":"', first_product.brand, '"}],"sorts":[{"type":"price","value":"asc"}],"products":[{',
+                '","filters":[{"type":"brand","value":"', first_product.brand,
+                    '"}],"sorts":[{"type":"price","value":"asc"}],"products":[{',
                 first_product.listed_block, ',"position":1}]}')
         when script.step in ('Promotion Viewed', 'Promotion Clicked')
-            then concat('{"promotion_id":"promo-', visited.day_number // 14, '","creative":"banner","name":"Fortnight deals","position":"home_top"}')
+            then concat('{"promotion_id":"promo-', visited.day_number // 14,
+                '","creative":"banner","name":"Fortnight deals","position":"home_top"}')
         when script.step in ('Cart Viewed', 'Checkout Started', 'Cart Shared')
             then concat('{"cart_id":"c', visited.visit_key, '","order_id":"O', visited.visit_key, 'v",',
                 if(script.step = 'Cart Shared', '"share_via":"email","share_message":"What do you think?",', ''),
                 '"currency":"USD","products":[{', first_product.listed_block, ',"quantity":1}]}')
         when script.step = 'Product Shared'
-            then concat('{"share_via":"', ['email', 'instagram', 'whatsapp'][visited.visit_key % 3 + 1], '","share_message":"Look at this",',
+            then concat('{"share_via":"', ['email', 'instagram', 'whatsapp'][visited.visit_key % 3 + 1],
+                '","share_message":"Look at this",',
                 product.listed_block, '}')
         when script.step = 'Coupon Denied'
-            then concat('{"cart_id":"c', visited.visit_key, '","coupon_id":"OLD5","coupon_name":"Five off","reason":"expired"}')
+            then concat('{"cart_id":"c', visited.visit_key,
+                '","coupon_id":"OLD5","coupon_name":"Five off","reason":"expired"}')
         when script.step like 'Coupon%'
             then concat('{"cart_id":"c', visited.visit_key, '","coupon_id":"SAVE10","coupon_name":"Ten percent"}')
         when script.step = 'Checkout Step Viewed'
-            then concat('{"checkout_id":"k', visited.visit_key, '","step":1,"shipping_method":"standard","payment_method":"card"}')
+            then concat('{"checkout_id":"k', visited.visit_key,
+                '","step":1,"shipping_method":"standard","payment_method":"card"}')
     end as properties,
     null::varchar as traits,
     visited.context,
@@ -1061,9 +1173,11 @@ select
 from visited
 inner join visit_script as script on script.kind_no = visited.kind_no
 inner join product_list as first_product on first_product.product_no = visited.product_no_1
-left join product_list as product on product.product_no = case script.item when 1 then visited.product_no_1 when 2 then visited.product_no_2 end;
+left join product_list as product
+    on product.product_no = case script.item when 1 then visited.product_no_1 when 2 then visited.product_no_2 end;
 
--- The visit that ends with an order, by the number of lines (1 to 3) and with a coupon (4 to 6); 0 is a sale in a store, which is one message.
+-- The visit that ends with an order, by the number of lines (1 to 3) and with a coupon (4 to 6); 0 is a sale in a
+-- store, which is one message.
 create or replace table order_script as
 with steps as (
     select
@@ -1071,10 +1185,13 @@ with steps as (
         list_concat(
             ['page', 'Product List Viewed'],
             list_concat(
-                flatten(list_transform(range(1, lines + 1), lambda line: ['Product Viewed ' || line, 'Product Added ' || line])),
+                flatten(
+                    list_transform(range(1, lines + 1), lambda n: ['Product Viewed ' || n, 'Product Added ' || n])
+                ),
                 list_concat(
                     list_concat(['Cart Viewed'], if(has_coupon, ['Coupon Entered', 'Coupon Applied'], [])),
-                    ['Checkout Started', 'Checkout Step Viewed', 'Checkout Step Completed', 'Payment Info Entered', 'Order Completed']
+                    ['Checkout Started', 'Checkout Step Viewed', 'Checkout Step Completed', 'Payment Info Entered',
+                        'Order Completed']
                 )
             )
         ) as steps
@@ -1101,15 +1218,18 @@ select
     orders.*,
     'O' || orders.order_key as order_id,
     -- A sale in a store is reported by the till, which knows the loyalty card only.
-    if(orders.is_in_store, null, device_id_of(if(orders.is_app, orders.person_no, orders.web_device_no), orders.is_app)) as anonymous_id,
+    if(orders.is_in_store, null, device_id_of(if(orders.is_app, orders.person_no, orders.web_device_no),
+        orders.is_app)) as anonymous_id,
     if(orders.customer_group = 0, null, user_id_of(orders.customer_group, orders.person_no)) as user_id,
     context_of(orders.is_app, orders.person_no, place_list.locale, place_list.timezone, null::varchar) as context,
     first_product.product_id,
     -- An update takes one more of the first product.
-    line_block(first_product.block, orders.unit_cents_1, orders.quantity_1 + if(orders.event = 'Order Updated', 1, 0)) as line_1,
+    line_block(first_product.block, orders.unit_cents_1, orders.quantity_1
+        + if(orders.event = 'Order Updated', 1, 0)) as line_1,
     if(orders.lines >= 2, line_block(second_product.block, orders.unit_cents_2, orders.quantity_2), null) as line_2,
     if(orders.lines = 3, line_block(third_product.block, orders.unit_cents_3, orders.quantity_3), null) as line_3,
-    concat('[{', line_1, if(orders.lines >= 2, '},{', ''), line_2, if(orders.lines = 3, '},{', ''), line_3, '}]') as products_json,
+    concat('[{', line_1, if(orders.lines >= 2, '},{', ''), line_2, if(orders.lines = 3, '},{', ''), line_3,
+        '}]') as products_json,
     concat('"order_id":"O', orders.order_key, '","affiliation":"', if(orders.is_in_store, 'till', 'web'),
         '","currency":"', orders.currency, '","discount":', money(orders.discount_cents),
         if(orders.has_coupon, ',"coupon":"SAVE10"', ''),
@@ -1117,7 +1237,8 @@ select
         if(orders.is_in_store, '","channel":"in_store","store_id":"store-' || orders.place_no, '","channel":"online'),
         '","use_case":"', ['self', 'self', 'gift', 'work'][pick('use', orders.order_key, 4) + 1],
         '","requested_delivery":"',
-        day_date(orders.day_number + case orders.shipping_method when 'pickup' then 0 when 'express' then 1 else 5 end), '"') as order_head
+        day_date(orders.day_number + case orders.shipping_method when 'pickup' then 0 when 'express' then 1 else 5 end),
+            '"') as order_head
 from order_rows as orders
 inner join place_list on place_list.place_no = orders.place_no
 inner join product_list as first_product on first_product.product_no = orders.product_no_1
@@ -1128,7 +1249,8 @@ create or replace view order_messages as
 with detailed as (
     select
         order_details.* exclude (event),
-        concat('{', order_head, ',"checkout_id":"k', order_key, '","subtotal":', money(subtotal_cents), ',"revenue":', money(subtotal_cents),
+        concat('{', order_head, ',"checkout_id":"k', order_key, '","subtotal":', money(subtotal_cents), ',"revenue":',
+            money(subtotal_cents),
             ',"tax":', money(tax_cents), ',"total":', money(subtotal_cents + shipping_cents + tax_cents),
             ',"products":',
             -- Some senders write the list as a string.
@@ -1154,19 +1276,25 @@ select
     detailed.received_at,
     case
         when script.step = 'Order Completed' then detailed.completed_properties
-        when script.step = 'Product Viewed' then concat('{', case script.item when 1 then line_1 when 2 then line_2 else line_3 end, '}')
+        when script.step = 'Product Viewed' then concat('{', [line_1, line_2, line_3][script.item], '}')
         when script.step = 'Product Added'
-            then concat('{"cart_id":"c', detailed.order_key, '",', case script.item when 1 then line_1 when 2 then line_2 else line_3 end, '}')
+            then concat('{"cart_id":"c', detailed.order_key, '",', [line_1, line_2, line_3][script.item], '}')
         when script.step = 'page' and detailed.is_app then '{"name":"Home"}'
-        when script.step = 'page' then '{"name":"Home","title":"Harbour & Pine","path":"/","url":"https://shop.example/","referrer":""}'
-        when script.step = 'Product List Viewed' then concat('{"list_id":"for-you","category":"For you","products":[{', line_1, ',"position":1}]}')
-        when script.step = 'Cart Viewed' then concat('{"cart_id":"c', detailed.order_key, '","products":', products_json, '}')
+        when script.step = 'page'
+            then '{"name":"Home","title":"Harbour & Pine","path":"/","url":"https://shop.example/","referrer":""}'
+        when script.step = 'Product List Viewed' then concat('{"list_id":"for-you","category":"For you","products":[{',
+            line_1, ',"position":1}]}')
+        when script.step = 'Cart Viewed' then concat('{"cart_id":"c', detailed.order_key, '","products":',
+            products_json, '}')
         when script.step = 'Checkout Started'
-            then concat('{"order_id":"', detailed.order_id, '","value":', money(subtotal_cents), ',"currency":"', detailed.currency,
+            then concat('{"order_id":"', detailed.order_id, '","value":', money(subtotal_cents), ',"currency":"',
+                detailed.currency,
                 '","products":', products_json, '}')
         when script.step like 'Coupon%'
-            then concat('{"order_id":"', detailed.order_id, '","coupon_id":"SAVE10","coupon_name":"Ten percent","discount":', money(discount_cents), '}')
-        else concat('{"checkout_id":"k', detailed.order_key, '","order_id":"', detailed.order_id, '","step":1,"shipping_method":"',
+            then concat('{"order_id":"', detailed.order_id,
+                '","coupon_id":"SAVE10","coupon_name":"Ten percent","discount":', money(discount_cents), '}')
+        else concat('{"checkout_id":"k', detailed.order_key, '","order_id":"', detailed.order_id,
+            '","step":1,"shipping_method":"',
             shipping_method, '","payment_method":"card"}')
     end as properties,
     null::varchar as traits,
@@ -1197,7 +1325,8 @@ select
     case
         when event = 'Product Reviewed'
             then '{"product_id":"' || product_id || '","review_id":"rv' || order_key || '","rating":"'
-                || [5, 5, 5, 4, 4, 4, 3, 2, 1, 5][pick('rating', order_key, 10) + 1] || '","review_body":"As described."}'
+                || [5, 5, 5, 4, 4, 4, 3, 2, 1, 5][pick('rating', order_key, 10) + 1]
+                    || '","review_body":"As described."}'
         when event = 'Order Refunded' and order_case = 6 then '{"order_id":"' || order_id || '"}'
         when event = 'Order Refunded' and order_case = 8
             then '{"order_id":"' || order_id || '","currency":"' || currency || '","total":'
@@ -1206,9 +1335,11 @@ select
             then '{"order_id":"' || order_id || '","currency":"' || currency || '","total":'
                 || money(cast(round(share * subtotal_cents) as bigint)) || '}'
         else '{' || order_head
-            || if(event = 'Order Completed', ',"checkout_id":"k' || order_key || '","subtotal":' || money(new_subtotal_cents), '')
+            || if(event = 'Order Completed', ',"checkout_id":"k' || order_key || '","subtotal":'
+                || money(new_subtotal_cents), '')
             || ',"revenue":' || money(new_subtotal_cents)
-            || ',"tax":' || money(new_tax_cents) || ',"total":' || money(new_subtotal_cents + shipping_cents + new_tax_cents)
+            || ',"tax":' || money(new_tax_cents) || ',"total":'
+                || money(new_subtotal_cents + shipping_cents + new_tax_cents)
             || ',"products":' || products_json || '}'
     end as properties,
     null::varchar as traits,
@@ -1225,7 +1356,8 @@ with addressed as (
         campaign_list.campaign_id,
         campaign_list.campaign_name,
         concat('m', mailings.campaign_no, '-', mailings.person_no) as mailing_id,
-        concat('"email_id":"', mailing_id, '","email_subject":"', campaign_list.campaign_name, ' from Harbour & Pine","campaign_id":"',
+        concat('"email_id":"', mailing_id, '","email_subject":"', campaign_list.campaign_name,
+            ' from Harbour & Pine","campaign_id":"',
             campaign_list.campaign_id, '","campaign_name":"', campaign_list.campaign_name, '"') as mail_block
     from mailings
     inner join people on people.person_no = mailings.person_no
@@ -1243,18 +1375,22 @@ select
     iso(received) as received_at,
     case
         when step_no = 10
-            then concat('{"experiment_id":"', campaign_id, '","experiment_name":"', campaign_name, '","variation_id":"', if(is_held_out, 0, 1),
+            then concat('{"experiment_id":"', campaign_id, '","experiment_name":"', campaign_name, '","variation_id":"',
+                if(is_held_out, 0, 1),
                 '","variation_name":"', if(is_held_out, 'control', 'treatment'), '"}')
         when step_no between 7 and 9
-            then concat('{"action":"open","campaign":{"name":"', campaign_id, '","medium":"push","content":"', campaign_name,
+            then concat('{"action":"open","campaign":{"name":"', campaign_id, '","medium":"push","content":"',
+                campaign_name,
                 '","source":"own"},"campaign_id":"', campaign_id, '"}')
-        when step_no = 4 then concat('{', mail_block, ',"link_id":"hero","link_url":"https://shop.example/?utm_campaign=', campaign_id, '"}')
+        when step_no = 4 then concat('{', mail_block,
+            ',"link_id":"hero","link_url":"https://shop.example/?utm_campaign=', campaign_id, '"}')
         when step_no = 6 then concat('{', mail_block, ',"list_id":"newsletter","list_name":"Newsletter"}')
         else concat('{', mail_block, '}')
     end as properties,
     null::varchar as traits,
     case step_no
-        when 2 then '{"userAgent":"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36"}'
+        when 2
+            then '{"userAgent":"Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/131.0 Safari/537.36"}'
         -- The whole user agent of Apple's Mail Privacy Protection, which opens everything.
         when 3 then '{"userAgent":"Mozilla/5.0"}'
         else '{}'
@@ -1287,57 +1423,84 @@ inner join category_list on category_list.category_no = people.favourite_categor
 create or replace view identify_traits as
 select
     *,
-    ['Ada', 'Ben', 'Chloe', 'Dario', 'Elif', 'Finn', 'Grace', 'Hugo', 'Ines', 'Jonas', 'Kira', 'Liam', 'Mona', 'Noor', 'Otto', 'Pia'][
+    ['Ada', 'Ben', 'Chloe', 'Dario', 'Elif', 'Finn', 'Grace', 'Hugo', 'Ines', 'Jonas', 'Kira', 'Liam', 'Mona', 'Noor',
+        'Otto', 'Pia'][
         pick('first name', person_no, 16) + 1
     ] as first_name,
-    ['Abbott', 'Brandt', 'Costa', 'Dubois', 'Evans', 'Fischer', 'Garcia', 'Hansen', 'Ivanov', 'Jensen', 'Keller', 'Lopez'][
+    ['Abbott', 'Brandt', 'Costa', 'Dubois', 'Evans', 'Fischer', 'Garcia', 'Hansen', 'Ivanov', 'Jensen', 'Keller',
+        'Lopez'][
         pick('last name', person_no, 12) + 1
     ] as last_name,
-    '{"firstName":"' || first_name || '","lastName":"' || last_name || '","email":"' || lower(first_name) || '.' || person_no
-        || '@mail.example","phone":"+1555' || lpad(cast(person_no % 10000000 as varchar), 7, '0') || '","createdAt":"' || iso(registered_at)
-        || '","gender":"' || gender || '","address":{"street":"' || (1 + person_no % 190) || ' Main Street","city":"' || city || '","state":"'
+    '{"firstName":"' || first_name || '","lastName":"' || last_name || '","email":"' || lower(first_name) || '.'
+        || person_no
+        || '@mail.example","phone":"+1555' || lpad(cast(person_no % 10000000 as varchar), 7, '0') || '","createdAt":"'
+            || iso(registered_at)
+        || '","gender":"' || gender || '","address":{"street":"' || (1 + person_no % 190) || ' Main Street","city":"'
+            || city || '","state":"'
         || region || '","postalCode":"' || postal_code || '","country":"' || country || '"}'
         -- A birthday from most, an age from the rest.
         || if(
             pick('birthday', person_no, 10) < 7,
-            ',"birthday":"' || cast(date '2025-06-30' - cast(age * 365.25 + pick('day of birth', person_no, 365) as integer) as date) || '"',
+            ',"birthday":"'
+                || cast(
+                    date '2025-06-30' - cast(age * 365.25 + pick('day of birth', person_no, 365) as integer) as date
+                ) || '"',
             ',"age":' || age
         )
         || if(
             pick('told', person_no, 10) < 6,
             ',"income":' || 1000 * cast(round(22 + purse * 0.8 + pick('income', person_no, 30)) as integer)
-                || ',"education":"' || ['secondary', 'vocational', 'bachelor', 'bachelor', 'master', 'doctorate'][pick('education', person_no, 6) + 1]
-                || '","occupation":"' || ['teacher', 'engineer', 'nurse', 'designer', 'farmer', 'analyst', 'chef'][pick('job', person_no, 7) + 1]
-                || '","employmentStatus":"' || if(age >= 66, 'retired', ['employed', 'employed', 'self-employed', 'student'][
+                || ',"education":"' || ['secondary', 'vocational', 'bachelor', 'bachelor', 'master', 'doctorate'][
+                    pick('education', person_no, 6) + 1
+                ]
+                || '","occupation":"' || ['teacher', 'engineer', 'nurse', 'designer', 'farmer', 'analyst', 'chef'][
+                    pick('job', person_no, 7) + 1
+                ]
+                || '","employmentStatus":"' || if(age >= 66, 'retired', ['employed', 'employed', 'self-employed',
+                    'student'][
                     pick('employment', person_no, 4) + 1
-                ]) || '","employer":"' || ['Acme Ltd', 'City Council', 'Northern Rail', 'Self'][pick('employer', person_no, 4) + 1]
-                || '","maritalStatus":"' || ['single', 'married', 'married', 'divorced'][pick('marriage', person_no, 4) + 1]
+                ]) || '","employer":"' || ['Acme Ltd', 'City Council', 'Northern Rail', 'Self'][
+                    pick('employer', person_no, 4) + 1
+                ]
+                || '","maritalStatus":"' || ['single', 'married', 'married', 'divorced'][
+                    pick('marriage', person_no, 4) + 1
+                ]
                 || '","householdSize":' || (1 + pick('household', person_no, 5))
                 || ',"children":' || greatest(0, pick('household', person_no, 5) - 1)
-                || ',"homeOwnership":"' || ['own', 'rent'][pick('home', person_no, 2) + 1] || '","nationality":"' || country || '"',
+                || ',"homeOwnership":"' || ['own', 'rent'][pick('home', person_no, 2) + 1] || '","nationality":"'
+                    || country || '"',
             ''
         )
         || if(
             pick('religion', person_no, 100) < 4 or person_no % 300 = 9,
-            ',"religion":"' || ['christian', 'muslim', 'jewish', 'buddhist', 'none'][pick('faith', person_no, 5) + 1] || '"',
+            ',"religion":"' || ['christian', 'muslim', 'jewish', 'buddhist', 'none'][pick('faith', person_no, 5) + 1]
+                || '"',
             ''
         )
         || if(
             pick('psyche', person_no, 10) < 5,
-            ',"lifestyle":"' || lifestyle || '","values":"' || ['sustainability', 'price', 'quality', 'status'][pick('values', person_no, 4) + 1]
-                || '","personality":"' || ['open', 'careful', 'sociable', 'independent'][pick('personality', person_no, 4) + 1]
-                || '","interests":["' || lower(category) || '","' || ['music', 'cooking', 'sports', 'film'][pick('interest', person_no, 4) + 1]
+            ',"lifestyle":"' || lifestyle || '","values":"' || ['sustainability', 'price', 'quality', 'status'][
+                pick('values', person_no, 4) + 1
+            ]
+                || '","personality":"' || ['open', 'careful', 'sociable', 'independent'][
+                    pick('personality', person_no, 4) + 1
+                ]
+                || '","interests":["' || lower(category) || '","'
+                    || ['music', 'cooking', 'sports', 'film'][pick('interest', person_no, 4) + 1]
                 || '"],"style":"' || ['minimal', 'classic', 'colourful'][pick('style', person_no, 3) + 1] || '"',
             ''
         )
         || if(
             pick('social', person_no, 10) < 4,
-            ',"socialNetworks":["' || ['instagram', 'facebook', 'tiktok', 'linkedin'][pick('network', person_no, 4) + 1] || '"]',
+            ',"socialNetworks":["' || ['instagram', 'facebook', 'tiktok', 'linkedin'][pick('network', person_no, 4) + 1]
+                || '"]',
             ''
         )
         || coalesce(',"emailConsent":' || email_consent, '')
-        || if(email_consent is not null, ',"smsConsent":' || (pick('sms', person_no, 3) = 0) || ',"pushConsent":' || has_app, '')
-        || if(customer_group = 4, ',"company":{"id":"company-' || company_no || '","name":"' || company || '","industry":"' || industry
+        || if(email_consent is not null, ',"smsConsent":' || (pick('sms', person_no, 3) = 0) || ',"pushConsent":'
+            || has_app, '')
+        || if(customer_group = 4, ',"company":{"id":"company-' || company_no || '","name":"' || company
+            || '","industry":"' || industry
             || '","employees":' || employees || ',"plan":"' || plan || '"}', '')
         || '}' as traits
 from profile_views
@@ -1358,8 +1521,10 @@ select
         when profiles.step_no = 1 then '{"type":"' || if(profiles.customer_group = 4, 'invited', 'organic') || '"}'
         when profiles.step_no = 3 then '{"account_name":"' || profiles.company || '"}'
         when profiles.step_no = 4 then '{"role":"member"}'
-        when profiles.step_no = 5 then '{"trial_plan_name":"' || profiles.plan || '","trial_start_date":"' || iso(profiles.happened) || '"}'
-        when profiles.step_no = 6 then '{"trial_plan_name":"' || profiles.plan || '","trial_end_date":"' || iso(profiles.happened) || '"}'
+        when profiles.step_no = 5 then '{"trial_plan_name":"' || profiles.plan || '","trial_start_date":"'
+            || iso(profiles.happened) || '"}'
+        when profiles.step_no = 6 then '{"trial_plan_name":"' || profiles.plan || '","trial_end_date":"'
+            || iso(profiles.happened) || '"}'
         when profiles.step_no in (7, 8)
             then '{"plan":"' || if(profiles.customer_group = 4, profiles.plan, 'coffee box') || '","billing_period":"'
                 || if(profiles.person_no % 2 = 0, 'monthly', 'annual') || '"}'
@@ -1375,9 +1540,12 @@ select
     end as properties,
     case
         when profiles.step_no = 2
-            then '{"name":"' || profiles.company || '","industry":"' || profiles.industry || '","employees":' || profiles.employees
-                || ',"plan":"' || profiles.plan || '","website":"https://company-' || profiles.company_no || '.example","address":{"city":"'
-                || profiles.city || '","state":"' || profiles.region || '","postalCode":"' || profiles.postal_code || '","country":"'
+            then '{"name":"' || profiles.company || '","industry":"' || profiles.industry || '","employees":'
+                || profiles.employees
+                || ',"plan":"' || profiles.plan || '","website":"https://company-' || profiles.company_no
+                    || '.example","address":{"city":"'
+                || profiles.city || '","state":"' || profiles.region || '","postalCode":"' || profiles.postal_code
+                    || '","country":"'
                 || profiles.country || '"}}'
         when profiles.step_no = 13 then '{"employmentStatus":"self-employed","homeOwnership":"own"}'
     end as traits,
@@ -1427,9 +1595,11 @@ with described as (
     select
         *,
         kind_no in (6, 7, 8, 9, 11, 12) as is_order,
-        '{' || if(kind_no = 6, '', '"order_id":"X' || stray_key || '",') || '"affiliation":"web","currency":"' || if(kind_no = 9, 'XXX', 'USD')
+        '{' || if(kind_no = 6, '', '"order_id":"X' || stray_key || '",') || '"affiliation":"web","currency":"'
+            || if(kind_no = 9, 'XXX', 'USD')
             || '","channel":"' || if(kind_no = 11, 'in_store","store_id":"store-' || stray_no % 4, 'online')
-            || '","discount":0.00,"shipping":0.00,"tax":0.00,"subtotal":' || amount || ',"revenue":' || amount || ',"total":' || amount
+            || '","discount":0.00,"shipping":0.00,"tax":0.00,"subtotal":' || amount || ',"revenue":' || amount
+                || ',"total":' || amount
             || ',"products":[{' || line_block(product_list.block, product_cents, 1) || '}]'
             -- What is cut off at the end is no JSON.
             || if(kind_no = 12, '', '}') as order_properties
@@ -1444,7 +1614,8 @@ with described as (
 )
 select
     if(kind_no = 2, null, 'x' || stray_key) as message_id,
-    case when kind_no = 4 then ['click', 'event', ''][stray_no % 3 + 1] when is_order or kind_no = 10 then 'track' else 'page' end as type,
+    case when kind_no = 4 then ['click', 'event', ''][stray_no % 3 + 1] when is_order or kind_no = 10 then 'track'
+        else 'page' end as type,
     case when is_order then 'Order Completed' when kind_no = 10 then 'Order Refunded' end as event,
     if(kind_no in (3, 11), null, device_id_of(device_no, false)) as anonymous_id,
     null::varchar as user_id,
@@ -1467,9 +1638,9 @@ select
     received_date
 from described;
 
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 -- 12. All of it
-------------------------------------------------------------------------------------------------------------------------------------------------
+------------------------------------------------------------------------------------------------------------------------
 
 create or replace view events as
 with messages as (
