@@ -187,35 +187,61 @@ coalesce(to_json(cast(unreadable as varchar)), to_json(try_cast(amount as decima
 
 -- ---- lines and orders ----
 
-create table lines as
+create table moments as
+select
+    ordered_at,
+    to_utc(ordered_at) as happened_at,
+from source_rows
+where ordered_at is not null
+group by ordered_at;
+
+-- Rows that nothing tells apart from others are orders of their own, told apart by what they say and how often they say it.
+create table lone_rows as
 with
 
-read_rows as (
+hashed as (
     select
-        *,
+        source_row,
         md5(cast(json_merge_patch(to_json(source_rows), '{"source_row": null}') as varchar)) as content,
-        coalesce(customer_id, lower(email)) as buyer_id,
-        to_utc(ordered_at) as happened_at,
-        to_number(quantity) as units,
     from source_rows
-),
-
-numbered as (
-    select
-        *,
-        content || '-' || row_number() over (partition by content order by source_row) as row_key,
-    from read_rows
+    where
+        case
+            when getvariable('has_order_id') then order_id is null
+            else customer_id is null and email is null
+        end
 )
 
 select
-    *,
+    source_row,
+    content || '-' || row_number() over (partition by content order by source_row) as row_key,
+from hashed;
+
+create table lines as
+with
+
+joined as (
+    select
+        source_rows.*,
+        coalesce(source_rows.customer_id, lower(source_rows.email)) as buyer_id,
+        moments.happened_at,
+        to_number(source_rows.quantity) as units,
+        lone_rows.row_key,
+    from source_rows
+    left join moments
+        on source_rows.ordered_at = moments.ordered_at
+    left join lone_rows
+        on source_rows.source_row = lone_rows.source_row
+)
+
+select
+    * exclude (row_key),
     case
-        when getvariable('has_order_id') then coalesce(order_id, row_key)
-        when buyer_id is null then row_key
+        when row_key is not null then row_key
+        when getvariable('has_order_id') then order_id
         else md5(buyer_id || ' ' || coalesce(cast(happened_at as varchar), ordered_at, ''))
     end as order_key,
     round(to_number(unit_price) * case when quantity is null then 1 else units end, 2) as priced_amount,
-from numbered;
+from joined;
 
 -- Money by order and column: added up, or once where the column repeats the order's own figure on each of its lines
 create table order_money as
