@@ -271,11 +271,11 @@ def _maximise(objective: Objective, customers: int, size: int, units: Floats, sh
     """Maximise over log-parameters: L-BFGS-B, then Newton. Returns the fields of a fit, in the caller's units.
 
     `units` turns the scaled parameters into reported ones, `shift` the scaled log-likelihood into the reported one.
-    A flat or broken surface is tried from two more starts; the best log-likelihood is kept.
+    Where no proper maximum is found, two more starts are tried; the best log-likelihood is kept.
     """
     starts = [np.zeros(size), np.full(size, -1.0), np.full(size, 1.0)]
     best = _climb(objective, customers, starts[0])
-    if best[3] != "ok":
+    if best[3] in (AT_BOUND, NOT_POSITIVE_DEFINITE):
         best = max([best, *(_climb(objective, customers, start) for start in starts[1:])], key=lambda found: found[1])
     log_theta, value, hessian, status = best
     theta = np.exp(log_theta) * units
