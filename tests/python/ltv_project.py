@@ -44,6 +44,7 @@ class LtvProject:
             shutil.copy(PROJECT_DIR / name, home / name)
         for folder in ("macros", "models/lifetime_value", "tests/generic"):
             shutil.copytree(PROJECT_DIR / folder, home / folder)
+        shutil.copy(PROJECT_DIR / "tests/assert_predicted_ltv_grows_with_the_horizon.sql", home / "tests")
         (home / "models/quality").mkdir()
         for suffix in ("sql", "yml"):
             shutil.copy(PROJECT_DIR / f"models/quality/ltv_fits.{suffix}", home / "models/quality")
