@@ -176,7 +176,7 @@ def _order_objective(
         rx = (r + xs)[at_x]
         log_age, log_recency = np.log(alpha + ages)[at_age], np.log(alpha + recencies)[at_recency]
         inv_age, inv_recency = (1.0 / (alpha + ages))[at_age], (1.0 / (alpha + recencies))[at_recency]
-        leave = np.maximum(b + xs + m - 1.0, 1e-300)  # only x = 0 of BG/NBD can be at or below 0, where it has no part
+        leave = np.where(xs + m > 0, b + xs + m - 1.0, 1.0)  # x = 0 of BG/NBD has no exit: any number does
         stayed = -rx * log_age
         left = (math.log(a) - np.log(leave))[at_x] - rx * log_recency + may_have_left
         w_left = expit(left - stayed)

@@ -1,4 +1,4 @@
-"""The scoring SQL, run by dbt: against published figures, SciPy, 40-digit arithmetic, and on data that support nothing."""
+"""The scoring SQL, run by dbt: against published figures, SciPy, 40-digit arithmetic, and on data without a model."""
 
 from __future__ import annotations
 
