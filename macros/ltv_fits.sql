@@ -20,4 +20,3 @@
     {{ return(names) }}
 {%- endmacro %}
 
-{% macro ltv_step_columns() %}{{ return(ltv_triangle_columns('step')) }}{% endmacro %}

@@ -176,7 +176,7 @@ def _order_objective(
         rx = (r + xs)[at_x]
         log_age, log_recency = np.log(alpha + ages)[at_age], np.log(alpha + recencies)[at_recency]
         inv_age, inv_recency = (1.0 / (alpha + ages))[at_age], (1.0 / (alpha + recencies))[at_recency]
-        leave = np.maximum(b + xs + m - 1.0, 1e-300)  # only x = 0 of BG/NBD can be at or below 0, where it has no part
+        leave = np.where(xs + m > 0, b + xs + m - 1.0, 1.0)  # x = 0 of BG/NBD has no exit: any number does
         stayed = -rx * log_age
         left = (math.log(a) - np.log(leave))[at_x] - rx * log_recency + may_have_left
         w_left = expit(left - stayed)
@@ -271,11 +271,11 @@ def _maximise(objective: Objective, customers: int, size: int, units: Floats, sh
     """Maximise over log-parameters: L-BFGS-B, then Newton. Returns the fields of a fit, in the caller's units.
 
     `units` turns the scaled parameters into reported ones, `shift` the scaled log-likelihood into the reported one.
-    A flat or broken surface is tried from two more starts; the best log-likelihood is kept.
+    Where no proper maximum is found, two more starts are tried; the best log-likelihood is kept.
     """
     starts = [np.zeros(size), np.full(size, -1.0), np.full(size, 1.0)]
     best = _climb(objective, customers, starts[0])
-    if best[3] != "ok":
+    if best[3] in (AT_BOUND, NOT_POSITIVE_DEFINITE):
         best = max([best, *(_climb(objective, customers, start) for start in starts[1:])], key=lambda found: found[1])
     log_theta, value, hessian, status = best
     theta = np.exp(log_theta) * units

@@ -64,7 +64,7 @@ select
     p,
     q,
     gamma,
-    {%- for name in ltv_step_columns() %}
+    {%- for name in ltv_triangle_columns('step') %}
     {{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
 from final

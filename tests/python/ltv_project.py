@@ -44,6 +44,7 @@ class LtvProject:
             shutil.copy(PROJECT_DIR / name, home / name)
         for folder in ("macros", "models/lifetime_value", "tests/generic"):
             shutil.copytree(PROJECT_DIR / folder, home / folder)
+        shutil.copy(PROJECT_DIR / "tests/assert_predicted_ltv_grows_with_the_horizon.sql", home / "tests")
         (home / "models/quality").mkdir()
         for suffix in ("sql", "yml"):
             shutil.copy(PROJECT_DIR / f"models/quality/ltv_fits.{suffix}", home / "models/quality")
@@ -77,6 +78,13 @@ class LtvProject:
         )
         messages = [f"{item.node.name}: {item.message}" for item in result.result or [] if item.status not in OK]
         assert result.success, messages or result.exception
+
+    def register(self, schema: str, name: str, table: pa.Table) -> None:
+        """Put a table into the warehouse where a model would have written it."""
+        with duckdb.connect(str(self.warehouse)) as connection:
+            connection.register("given", table)
+            connection.execute(f"create schema if not exists {schema}")
+            connection.execute(f"create or replace table {schema}.{name} as select * from given")
 
     def query(self, sql: str) -> list[tuple]:
         """Rows of the temporary warehouse."""

@@ -35,10 +35,10 @@ def orders_of(rows: dict[str, np.ndarray], family: str = "bg") -> OrderFit:
     return fit_orders(*(rows[name] for name in ORDER_COLUMNS), family)
 
 
-def simulated(size: int, seed: int = 1) -> dict[str, np.ndarray]:
-    """Customers of a BG/NBD with r 0.8, alpha 6, a 0.8, b 2.5 over at most 60 weeks."""
+def simulated(size: int, b: float, seed: int = 1) -> dict[str, np.ndarray]:
+    """Customers of a BG/NBD with r 0.8, alpha 6, a 0.8 and this b over at most 60 weeks."""
     random = np.random.default_rng(seed)
-    rate, leave = random.gamma(0.8, 1 / 6.0, size), random.beta(0.8, 2.5, size)
+    rate, leave = random.gamma(0.8, 1 / 6.0, size), random.beta(0.8, b, size)
     age = random.integers(10, 420, size)
     frequency, recency = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     for i in range(size):
@@ -144,9 +144,10 @@ def test_random_starts_reach_the_same_maximum(cdnow: dict[str, np.ndarray], fami
     assert max(values) - min(values) < 1e-6
 
 
-def test_simulated_parameters_are_recovered() -> None:
-    fitted = orders_of(simulated(20_000))
-    planted = np.array([0.8, 6.0, 0.8, 2.5])
+@pytest.mark.parametrize("b", [2.5, 0.5])
+def test_simulated_parameters_are_recovered(b: float) -> None:
+    fitted = orders_of(simulated(20_000, b))
+    planted = np.array([0.8, 6.0, 0.8, b])
     assert fitted.fit_status == "ok"
     assert np.all(np.abs(np.array(fitted.parameters) - planted) < 3.5 * np.array(fitted.standard_errors))
 
