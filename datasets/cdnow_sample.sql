@@ -3,19 +3,25 @@
 -- strata.business_timezone: UTC
 -- strata.reporting_currency: USD
 
--- The file: customer in the master file, customer in the sample (the one that the papers and this script use), day, number
--- of CDs, dollars; one purchase a line. It names no order, so each line is its own: two lines of a customer on one day are
--- two orders. Which CDs were bought isn't told, so the orders have no products.
+-- The file: customer in the master file, customer in the sample (the one that the papers and this script use), day,
+-- number of CDs, dollars; one purchase a line. It names no order, so each line is its own: two lines of a customer on
+-- one day are two orders. Which CDs were bought isn't told, so the orders have no products.
 create table events as
 with
 
 lines as (
     select
         row_number() over () as line_number,
-        regexp_extract_all(line, '\S+') as fields,
+        regexp_extract_all(line, '\S+') as fields
     from read_csv(
-        getvariable('source'), columns = {line: 'varchar'}, delim = chr(1), quote = '', escape = '', header = false, parallel = false
-    )
+            getvariable('source'),
+            columns = { line: 'varchar' },
+            delim = chr(1),
+            quote = '',
+            escape = '',
+            header = false,
+            parallel = false
+        )
     where regexp_matches(line, '^ *[0-9]')
 ),
 
@@ -25,7 +31,7 @@ orders as (
         cast(cast(fields[2] as integer) as varchar) as customer_id,
         strptime(fields[3], '%Y%m%d') as ordered_at,
         cast(fields[4] as integer) as number_of_cds,
-        cast(fields[5] as decimal(18, 2)) as amount,
+        cast(fields[5] as decimal(18, 2)) as amount
     from lines
 )
 
@@ -40,8 +46,13 @@ select
     ordered_at as timestamp,
     cast(null as timestamp) as received_at,
     {
-        order_id: order_id, revenue: amount, total: amount, currency: 'USD', channel: 'online', number_of_cds: number_of_cds
+        order_id: order_id,
+        revenue: amount,
+        total: amount,
+        currency: 'USD',
+        channel: 'online',
+        number_of_cds: number_of_cds
     } as properties,
     cast(null as varchar) as traits,
-    cast(null as varchar) as context,
+    cast(null as varchar) as context
 from orders;

@@ -1,25 +1,28 @@
--- strata.description: Your own table of orders or order lines (CSV, Parquet or JSON): customer, date, amount, and whatever more it has
+-- strata.description: Your own table of orders or order lines: customer, date, amount, and what more it has
 -- strata.needs_source: true
 -- strata.columns: orders_csv_columns.csv
 
 -- How a plain table becomes messages
--- * Columns are recognised by the names in orders_csv_columns.csv, whatever their case and separators. If yours has another
---   name, add a line there. A customer (or e-mail), a date and money are needed; everything else is optional.
--- * Rows of one order_id are the lines of one order. Without an order_id a customer's rows of one moment (of one day, where
---   dates have no time) are one order.
--- * Money is the first of: net_amount; total_amount less tax and shipping; line_amount; unit_price x quantity less discount.
---   A column that says the same on all rows of each order belongs to the order and counts once; otherwise its rows add up.
+-- * Columns are recognised by the names in orders_csv_columns.csv, whatever their case and separators. If yours has
+--   another name, add a line there. A customer (or e-mail), a date and money are needed; everything else is optional.
+-- * Rows of one order_id are the lines of one order. Without an order_id a customer's rows of one moment (of one day,
+--   where dates have no time) are one order.
+-- * Money is the first of: net_amount; total_amount less tax and shipping; line_amount; unit_price x quantity less
+--   discount. A column that says the same on all rows of each order belongs to the order and counts once; otherwise
+--   its rows add up.
 -- * A time without an offset is business time (business_timezone).
 -- * An order with a negative amount is a return: Order Refunded. What isn't known of it is left out.
--- * Nothing is dropped: what can't be understood (a date, an amount, a missing order_id) travels as it was written, and is
---   set aside with its reason when the messages are read.
--- * A message_id is made of order, version and state. In a later export a changed order is a new message (Order Updated, or
---   Order Refunded with what was refunded since), an unchanged one is not written again. A refund that shrinks is not undone.
+-- * Nothing is dropped: what can't be understood (a date, an amount, a missing order_id) travels as it was written,
+--   and is set aside with its reason when the messages are read.
+-- * A message_id is made of order, version and state. In a later export a changed order is a new message (Order
+--   Updated, or Order Refunded with what was refunded since), an unchanged one is not written again. A refund that
+--   shrinks is not undone.
 
 -- ---- can it be read at all? ----
 
 create table needed as
-from (values
+from (
+    values
     ('a customer', ['customer_id', 'email'], 1),
     ('a date', ['ordered_at'], 2),
     ('an amount', ['net_amount', 'total_amount', 'line_amount', 'unit_price'], 3)
@@ -31,21 +34,24 @@ from needed
 where
     not exists (
         from source_columns
-        where list_contains(needed.column_names, source_columns.column_name) and source_columns.source_column is not null
+        where list_contains(needed.column_names, source_columns.column_name)
+            and source_columns.source_column is not null
     )
 order by needed.position;
 
-select error(
-    'no column for ' || string_agg(missing.what, ', ') || ' was recognised. The table has: '
-    || (select string_agg(source_column, ', ') from source_columns where source_column is not null)
-    || '. Rename the column, or add its name to datasets/orders_csv_columns.csv (names like '
-    || (select string_agg(column_name, ', ') from (select unnest(column_names) as column_name from needed))
-    || ' are known).'
-)
+select
+    error(
+        'no column for ' || string_agg(missing.what, ', ') || ' was recognised. The table has: '
+        || (select string_agg(source_column, ', ') from source_columns)
+        || '. Rename the column, or add its name to datasets/orders_csv_columns.csv (names like '
+        || (select list_aggregate(flatten(list(column_names order by position)), 'string_agg', ', ') from needed)
+        || ' are known).'
+    )
 from missing
 having count(*) > 0;
 
--- One row: how numbers and dates are written, which column holds the money. What is ambiguous for one value is decided by all.
+-- One row: how numbers and dates are written, which column holds the money. What is ambiguous for one value is
+-- decided by all.
 create table reading as
 with
 
@@ -61,14 +67,15 @@ amounts as (
 number_style as (
     select
         min(amount) filter (where regexp_matches(amount, ',[0-9]{1,2}[^0-9]*$')) as decimal_comma,
-        min(amount) filter (where regexp_matches(amount, '\.[0-9]{1,2}[^0-9]*$')) as decimal_point,
+        min(amount) filter (where regexp_matches(amount, '\.[0-9]{1,2}[^0-9]*$')) as decimal_point
     from amounts
 ),
 
 dates as (
     select
         given,
-        regexp_extract(given, '^([0-9]{1,2})([/.-])([0-9]{1,2})[/.-][0-9]{2,4}', ['first', 'separator', 'second']) as parts,
+        regexp_extract(given, '^([0-9]{1,2})([/.-])([0-9]{1,2})[/.-][0-9]{2,4}', ['first', 'separator', 'second'])
+            as parts
     from source_rows
     unpivot (given for column_name in (ordered_at, cancelled_at, refunded_at))
 ),
@@ -78,7 +85,7 @@ date_style as (
         min(given) filter (where try_cast(parts.first as integer) > 12) as day_first,
         min(given) filter (where try_cast(parts.second as integer) > 12) as month_first,
         min(given) filter (where parts.separator = '.') as dotted,
-        min(given) filter (where parts.first != '') as any_of_them,
+        min(given) filter (where parts.first != '') as any_of_them
     from dates
 )
 
@@ -86,54 +93,54 @@ select
     case
         when decimal_comma is not null and decimal_point is not null
             then error(
-                'numbers are written both with a decimal comma (' || decimal_comma || ') and a decimal point ('
-                || decimal_point || '): write them one way.'
-            )
+                    'numbers are written both with a decimal comma (' || decimal_comma || ') and a decimal point ('
+                    || decimal_point || '): write them one way.'
+                )
         else decimal_comma is not null
     end as has_decimal_comma,
     case
         when day_first is not null and month_first is not null
             then error(
-                'dates are written both day first (' || day_first || ') and month first (' || month_first
-                || '): write them one way, best as YYYY-MM-DD.'
-            )
+                    'dates are written both day first (' || day_first || ') and month first (' || month_first
+                    || '): write them one way, best as YYYY-MM-DD.'
+                )
         when day_first is null and month_first is null and dotted is null and any_of_them is not null
             then error(
-                'no date tells whether day or month comes first (' || any_of_them || '): write them as YYYY-MM-DD.'
-            )
+                    'no date tells whether day or month comes first (' || any_of_them || '): write them as YYYY-MM-DD.'
+                )
         else day_first is not null or (month_first is null and dotted is not null)
     end as has_day_first,
     (
-        from (
-            select source_columns.column_name
-            from source_columns
-            where
-                source_columns.source_column is not null
-                and source_columns.column_name in ('net_amount', 'total_amount', 'line_amount', 'unit_price')
-        )
         select
             arg_min(
                 column_name, list_position(['net_amount', 'total_amount', 'line_amount', 'unit_price'], column_name)
             )
+        from source_columns
+        where source_column is not null
     ) as money_column,
     (
         select count(*) > 0
         from source_columns
         where column_name = 'order_id' and source_column is not null
-    ) as has_order_id,
+    ) as has_order_id
 from number_style
 cross join date_style;
 
 set variable has_decimal_comma = (select has_decimal_comma from reading);
 set variable has_day_first = (select has_day_first from reading);
 set variable money_column = (select money_column from reading);
+set variable has_unit_price = (
+    select bool_or(column_name = 'unit_price' and source_column is not null) from source_columns
+);
 set variable has_order_id = (select has_order_id from reading);
 
 -- ---- how texts are understood ----
 
 -- '1,234.50', '$ 12.00', '-5', '(5.00)', '12,50 EUR' where the decimal comma is used; null = not a number
 create macro to_number(given) as case
-    when regexp_full_match(given, '[-+]?[0-9.]+[eE][-+]?[0-9]+') then try_cast(try_cast(given as double) as decimal(18, 4))
+    when
+        regexp_full_match(given, '[-+]?[0-9.]+[eE][-+]?[0-9]+')
+        then try_cast(try_cast(given as double) as decimal(18, 4))
     when
         regexp_full_match(
             given, '[(]?[-+]?\s*([A-Za-z]{3}|[$€£¥])?\s*[-+]?[0-9.,][0-9., '']*([A-Za-z]{3}|[$€£¥])?\s*[)]?-?'
@@ -150,7 +157,9 @@ create macro to_number(given) as case
 end;
 
 create macro with_offset_colon(given) as
-regexp_replace(regexp_replace(given, '\s*UTC$', 'Z'), '(:[0-9]{2}(?:\.[0-9]+)?)\s*([+-][0-9]{2}):?([0-9]{2})$', '\1\2:\3');
+regexp_replace(
+    regexp_replace(given, '\s*UTC$', 'Z'), '(:[0-9]{2}(?:\.[0-9]+)?)\s*([+-][0-9]{2}):?([0-9]{2})$', '\1\2:\3'
+);
 
 -- A date and maybe time without an offset
 create macro to_local_time(given) as case
@@ -159,19 +168,19 @@ create macro to_local_time(given) as case
     when regexp_full_match(given, '[0-9]{10}|[0-9]{13}') then make_timestamp(cast(rpad(given, 16, '0') as bigint))
     when regexp_matches(given, '^[0-9]{1,2}[/.-][0-9]{1,2}[/.-][0-9]{2}')
         then try_strptime(
-            regexp_replace(
-                case
-                    when getvariable('has_day_first')
-                        then regexp_replace(given, '^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]', '\2/\1/')
-                    else regexp_replace(given, '^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]', '\1/\2/')
-                end, '^([0-9]+/[0-9]+)/([0-9]{2})($|[ ,])', '\1/20\2\3'
-            ),
-            ['%m/%d/%Y', '%m/%d/%Y %H:%M', '%m/%d/%Y %H:%M:%S', '%m/%d/%Y %I:%M %p', '%m/%d/%Y %I:%M:%S %p']
-        )
+                regexp_replace(
+                    case
+                        when getvariable('has_day_first')
+                            then regexp_replace(given, '^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]', '\2/\1/')
+                        else regexp_replace(given, '^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]', '\1/\2/')
+                    end, '^([0-9]+/[0-9]+)/([0-9]{2})($|[ ,])', '\1/20\2\3'
+                ),
+                ['%m/%d/%Y', '%m/%d/%Y %H:%M', '%m/%d/%Y %H:%M:%S', '%m/%d/%Y %I:%M %p', '%m/%d/%Y %I:%M:%S %p']
+            )
     else try_strptime(
-        regexp_replace(given, '[-,.]\s*|\s+', ' ', 'g'),
-        ['%d %b %Y', '%d %B %Y', '%b %d %Y', '%B %d %Y', '%d %b %Y %H:%M:%S', '%b %d %Y %H:%M:%S']
-    )
+            regexp_replace(given, '[-,.]\s*|\s+', ' ', 'g'),
+            ['%d %b %Y', '%d %B %Y', '%b %d %Y', '%B %d %Y', '%d %b %Y %H:%M:%S', '%b %d %Y %H:%M:%S']
+        )
 end;
 
 create macro to_utc(given) as case
@@ -190,19 +199,20 @@ coalesce(to_json(cast(unreadable as varchar)), to_json(try_cast(amount as decima
 create table moments as
 select
     ordered_at,
-    to_utc(ordered_at) as happened_at,
+    to_utc(ordered_at) as happened_at
 from source_rows
 where ordered_at is not null
 group by ordered_at;
 
--- Rows that nothing tells apart from others are orders of their own, told apart by what they say and how often they say it.
+-- Rows that nothing tells apart from others are orders of their own, told apart by what they say and how often they
+-- say it.
 create table lone_rows as
 with
 
 hashed as (
     select
         source_row,
-        md5(cast(json_merge_patch(to_json(source_rows), '{"source_row": null}') as varchar)) as content,
+        md5(cast(json_merge_patch(to_json(source_rows), '{"source_row": null}') as varchar)) as content
     from source_rows
     where
         case
@@ -213,7 +223,7 @@ hashed as (
 
 select
     source_row,
-    content || '-' || row_number() over (partition by content order by source_row) as row_key,
+    content || '-' || row_number() over (partition by content order by source_row) as row_key
 from hashed;
 
 create table lines as
@@ -225,7 +235,7 @@ joined as (
         coalesce(source_rows.customer_id, lower(source_rows.email)) as buyer_id,
         moments.happened_at,
         to_number(source_rows.quantity) as units,
-        lone_rows.row_key,
+        lone_rows.row_key
     from source_rows
     left join moments
         on source_rows.ordered_at = moments.ordered_at
@@ -240,27 +250,30 @@ select
         when getvariable('has_order_id') then order_id
         else md5(buyer_id || ' ' || coalesce(cast(happened_at as varchar), ordered_at, ''))
     end as order_key,
-    round(to_number(unit_price) * case when quantity is null then 1 else units end, 2) as priced_amount,
+    round(to_number(unit_price) * case when quantity is null then 1 else units end, 2) as priced_amount
 from joined;
 
 -- Money by order and column: added up, or once where the column repeats the order's own figure on each of its lines
 create table order_money as
 with
 
+amounts as (
+    select
+        order_key,
+        net_amount,
+        total_amount,
+        line_amount,
+        case when getvariable('money_column') = 'unit_price' and priced_amount is null then unit_price end
+            as unit_price,
+        discount,
+        tax,
+        shipping,
+        refunded_amount
+    from lines
+),
+
 long as (
-    from (
-        select
-            order_key,
-            net_amount,
-            total_amount,
-            line_amount,
-            case when getvariable('money_column') = 'unit_price' and priced_amount is null then unit_price end as unit_price,
-            discount,
-            tax,
-            shipping,
-            refunded_amount,
-        from lines
-    )
+    from amounts
     unpivot (
         given for column_name in (
             net_amount, total_amount, line_amount, unit_price, discount, tax, shipping, refunded_amount
@@ -276,7 +289,7 @@ by_order as (
         count(distinct given) as different,
         sum(to_number(given)) as added_up,
         max(to_number(given)) as once,
-        min(given) filter (where to_number(given) is null) as unreadable,
+        min(given) filter (where to_number(given) is null) as unreadable
     from long
     group by order_key, column_name
 ),
@@ -287,7 +300,7 @@ by_column as (
         getvariable('has_order_id')
         and column_name not in ('line_amount', 'unit_price')
         and max(lines) > 1
-        and max(different) = 1 as is_of_order,
+        and max(different) = 1 as is_of_order
     from by_order
     group by column_name
 )
@@ -298,7 +311,7 @@ select
     by_column.is_of_order,
     by_order.different > 1 as has_different_lines,
     case when by_column.is_of_order then by_order.once else by_order.added_up end as amount,
-    by_order.unreadable,
+    by_order.unreadable
 from by_order
 inner join by_column
     on by_order.column_name = by_column.column_name;
@@ -316,24 +329,18 @@ money as (
         max(amount) filter (where column_name = 'tax') as tax,
         max(amount) filter (where column_name = 'shipping') as shipping,
         max(amount) filter (where column_name = 'refunded_amount') as refunded_amount,
-        max(unreadable) filter (where column_name = getvariable('money_column')) as unreadable_amount,
+        max(unreadable) filter (where column_name = getvariable('money_column')) as unreadable_amount
     from order_money
     group by order_key
 ),
 
--- Is the money that of the line? Surely where the lines of an order differ; and when nothing else tells a line's price.
+-- Is the money that of the line? Surely where lines of an order differ; and when nothing else tells a line's price.
 line_level as (
     select
         coalesce(
-            bool_or(has_different_lines) or (bool_or(not is_of_order) and count(unit_price_column) = 0), false
-        ) as has_line_money,
+            bool_or(has_different_lines) or (bool_or(not is_of_order) and not getvariable('has_unit_price')), false
+        ) as has_line_money
     from order_money
-    left join (
-        select source_column as unit_price_column
-        from source_columns
-        where column_name = 'unit_price' and source_column is not null
-    )
-        on true
     where column_name = getvariable('money_column')
 ),
 
@@ -345,7 +352,7 @@ lines_with_money as (
             when 'total_amount' then case when line_level.has_line_money then to_number(lines.total_amount) end
             when 'line_amount' then to_number(lines.line_amount)
         end as money,
-        coalesce(lines.product_id, lines.sku, lines.product_name) as product_key,
+        coalesce(lines.product_id, lines.sku, lines.product_name) as product_key
     from lines
     cross join line_level
 ),
@@ -381,7 +388,7 @@ by_order as (
                     cast(money / nullif(coalesce(units, 1), 0) as decimal(18, 4)), to_number(unit_price)
                 )
             } order by source_row
-        ) filter (where product_key is not null) as products,
+        ) filter (where product_key is not null) as products
     from lines_with_money
     group by order_key
 )
@@ -410,28 +417,41 @@ select
         getvariable('reporting_currency')
     ) as currency,
     case
-        when lower(by_order.channel) in ('online', 'web', 'website', 'webshop', 'app', 'mobile', 'ecommerce', 'e-commerce')
+        when lower(by_order.channel) in (
+                'online', 'web', 'website', 'webshop', 'app', 'mobile', 'ecommerce', 'e-commerce'
+            )
             then 'online'
-        when lower(by_order.channel) in ('in_store', 'in-store', 'in store', 'store', 'pos', 'retail', 'offline', 'shop')
+        when lower(by_order.channel) in (
+                'in_store', 'in-store', 'in store', 'store', 'pos', 'retail', 'offline', 'shop'
+            )
             then 'in_store'
         else by_order.channel
     end as channel,
     to_utc(by_order.cancelled_at) is not null
     or coalesce(
         by_order.status in (
-            'cancelled', 'canceled', 'void', 'voided', 'failed', 'declined', 'expired', 'abandoned', 'draft', 'unavailable'
+            'cancelled',
+            'canceled',
+            'void',
+            'voided',
+            'failed',
+            'declined',
+            'expired',
+            'abandoned',
+            'draft',
+            'unavailable'
         ),
         false
     ) as is_cancelled,
-    coalesce(by_order.status in ('refunded', 'returned', 'charged_back', 'chargeback'), false) as is_refunded,
+    coalesce(by_order.status in ('refunded', 'returned', 'charged_back', 'chargeback'), false) as is_refunded
 from by_order
 left join money
     on by_order.order_key = money.order_key;
 
 -- ---- messages ----
 
--- Every thing that messages are about (an order, its refunds, a customer's traits) has a state. Where the last message
--- about it says the same, that message's id is used again and nothing new is written.
+-- Every thing that messages are about (an order, its refunds, a customer's traits) has a state. Where the last
+-- message about it says the same, that message's id is used again and nothing new is written.
 create table states as
 with
 
@@ -462,7 +482,7 @@ order_states as (
             store_id: store_id,
             -- An order with no readable amount is to be set aside, not valued by its lines.
             products: case when revenue is not null then products end
-        }) as properties,
+        }) as properties
     from orders
 ),
 
@@ -475,7 +495,7 @@ sales as (
         happened_at,
         properties,
         cast(null as json) as traits,
-        null as refunded_in_all,
+        null as refunded_in_all
     from order_states
     where not is_return
 ),
@@ -487,9 +507,9 @@ cancellations as (
         'Order Cancelled' as event,
         buyer_id,
         coalesce(cast(to_utc(cancelled_at) as varchar), happened_at) as happened_at,
-        to_json({order_id: order_id, currency: currency}) as properties,
+        to_json({ order_id: order_id, currency: currency }) as properties,
         cast(null as json) as traits,
-        null as refunded_in_all,
+        null as refunded_in_all
     from order_states
     where is_cancelled and not is_return
 ),
@@ -501,9 +521,9 @@ refunds as (
         'Order Refunded' as event,
         buyer_id,
         coalesce(cast(to_utc(refunded_at) as varchar), happened_at) as happened_at,
-        to_json({order_id: order_id, currency: currency}) as properties,
+        to_json({ order_id: order_id, currency: currency }) as properties,
         cast(null as json) as traits,
-        refunded_amount as refunded_in_all,
+        refunded_amount as refunded_in_all
     from order_states
     where (refunded_amount > 0 or (refunded_amount is null and is_refunded)) and not is_return
 ),
@@ -515,9 +535,9 @@ returns as (
         'Order Refunded' as event,
         buyer_id,
         happened_at,
-        to_json({order_id: order_id, total: -cast(revenue as decimal(18, 2)), currency: currency}) as properties,
+        to_json({ order_id: order_id, total: -cast(revenue as decimal(18, 2)), currency: currency }) as properties,
         cast(null as json) as traits,
-        null as refunded_in_all,
+        null as refunded_in_all
     from order_states
     where is_return
 ),
@@ -536,7 +556,7 @@ people as (
         arg_max(region, (happened_at, source_row)) as region,
         arg_max(city, (happened_at, source_row)) as city,
         arg_max(postal_code, (happened_at, source_row)) as postal_code,
-        arg_max(company, (happened_at, source_row)) as company,
+        arg_max(company, (happened_at, source_row)) as company
     from lines
     where buyer_id is not null and happened_at is not null
     group by buyer_id
@@ -552,15 +572,15 @@ identities as (
         cast(null as json) as properties,
         to_json({
             email: email,
-            firstName: first_name,
-            lastName: last_name,
+            'firstName': first_name,
+            'lastName': last_name,
             gender: gender,
             age: age,
             birthday: birthday,
-            address: {country: country, state: region, city: city, postalCode: postal_code},
-            company: case when company is not null then {name: company} end
+            address: { country: country, state: region, city: city, 'postalCode': postal_code },
+            company: case when company is not null then { name: company } end
         }) as traits,
-        null as refunded_in_all,
+        null as refunded_in_all
     from people
     where
         coalesce(email, first_name, last_name, gender, age, birthday, country, region, city, postal_code, company)
@@ -585,7 +605,7 @@ select
         when entity like 'customer:%' then md5(cast(traits as varchar))
         when entity like 'refund:%' then md5(coalesce(cast(refunded_in_all as varchar), 'all'))
         else md5(concat_ws(' ', happened_at, buyer_id, cast(properties as varchar)))
-    end as state,
+    end as state
 from entities;
 
 create table events as
@@ -593,9 +613,13 @@ with
 
 earlier as (
     select
-        regexp_extract(message_id, '^((order|cancellation|refund|return|customer):[0-9a-f]{32}):([0-9]+):(.*)$', ['entity', 'kind', 'version', 'state']) as id,
+        regexp_extract(
+            message_id,
+            '^((order|cancellation|refund|return|customer):[0-9a-f]{32}):([0-9]+):(.*)$',
+            ['entity', 'kind', 'version', 'state']
+        ) as id,
         cast(timestamp as varchar) as happened_at,
-        case when event = 'Order Refunded' then cast(properties ->> '$.total' as decimal(18, 2)) end as refunded,
+        case when event = 'Order Refunded' then cast(properties ->> '$.total' as decimal(18, 2)) end as refunded
     from imported
 ),
 
@@ -605,7 +629,7 @@ last_states as (
         max(cast(id.version as integer)) as version,
         arg_max(id.state, cast(id.version as integer)) as state,
         max(happened_at) as happened_at,
-        sum(refunded) as refunded,
+        sum(refunded) as refunded
     from earlier
     where id.entity != ''
     group by id.entity
@@ -618,7 +642,7 @@ compared as (
         coalesce(last_states.state = states.state, false) as is_unchanged,
         coalesce(last_states.version, -1) as last_version,
         last_states.happened_at as last_happened_at,
-        cast(states.refunded_in_all - coalesce(last_states.refunded, 0) as decimal(18, 2)) as refunded,
+        cast(states.refunded_in_all - coalesce(last_states.refunded, 0) as decimal(18, 2)) as refunded
     from states
     left join last_states
         on states.entity = last_states.entity
@@ -633,14 +657,15 @@ select
     cast(null as varchar) as previous_id,
     cast(null as varchar) as group_id,
     -- An update counts by its time, which must not lie before what it updates.
-    case when is_known and event = 'Order Completed' then greatest(happened_at, last_happened_at) else happened_at end as timestamp,
+    case when is_known and event = 'Order Completed' then greatest(happened_at, last_happened_at) else happened_at end
+        as timestamp,
     cast(null as varchar) as received_at,
     case
-        when refunded is not null then json_merge_patch(properties, to_json({total: refunded}))
+        when refunded is not null then json_merge_patch(properties, to_json({ total: refunded }))
         else properties
     end as properties,
     traits,
-    cast(null as varchar) as context,
+    cast(null as varchar) as context
 from compared
 where is_unchanged or refunded is null or refunded > 0;
 
@@ -649,7 +674,7 @@ select
     coalesce(product_id, sku, product_name) as product_id,
     arg_max(product_name, source_row) as product_name,
     arg_max(category, source_row) as category,
-    arg_max(brand, source_row) as brand,
+    arg_max(brand, source_row) as brand
 from lines
 where coalesce(product_id, sku, product_name) is not null
 group by all;
