@@ -47,6 +47,16 @@ campaigns as (
 
 ),
 
+campaign_names as (
+
+    select
+        campaign_name,
+        min(campaign_id) as campaign_id
+    from campaigns
+    group by campaign_name
+
+),
+
 final as (
 
     select
@@ -77,7 +87,7 @@ final as (
     inner join sums on states.order_id = sums.order_id
     left join states_of_customers as customers on states.order_id = customers.order_id and states.actor_id is not null
     left join campaigns as by_id on states.utm_campaign = by_id.campaign_id
-    left join (select min(campaign_id) as campaign_id, campaign_name from campaigns group by campaign_name) as by_name on states.utm_campaign = by_name.campaign_name
+    left join campaign_names as by_name on states.utm_campaign = by_name.campaign_name
 
 )
 

@@ -33,12 +33,14 @@ matched as (
     from kinds
     inner join rules
         on
-            {% for dimension in dimensions -%}
-            {{ 'and ' if not loop.first }}(rules.{{ dimension }} is null or rules.{{ dimension }} = kinds.{{ dimension }})
-            {% endfor %}
+            (rules.{{ dimensions[0] }} is null or rules.{{ dimensions[0] }} = kinds.{{ dimensions[0] }})
+            {%- for dimension in dimensions[1:] %}
+            and (rules.{{ dimension }} is null or rules.{{ dimension }} = kinds.{{ dimension }})
+            {%- endfor %}
     qualify
         row_number() over (
-            partition by {% for dimension in dimensions %}kinds.{{ dimension }}{{ ', ' if not loop.last }}{% endfor %}
+            partition by
+                kinds.{{ dimensions | join(', kinds.') }}
             order by rules.priority nulls last, rules.macro_segment nulls last
         ) = 1
 
@@ -54,9 +56,11 @@ final as (
     from attributes
     inner join matched
         on
-            {% for dimension in dimensions -%}
-            {{ 'and ' if not loop.first }}attributes.{{ dimension }} = matched.{{ dimension }}
-            {% endfor %}
+            attributes.{{ dimensions[0] }} = matched.{{ dimensions[0] }}
+            {%- for dimension in dimensions[1:] %}
+            and attributes.{{ dimension }} = matched.{{ dimension }}
+            {%- endfor %}
+
 )
 
 select * from final

@@ -33,8 +33,10 @@ final as (
         cast({{ dbt.date_trunc('week', 'days.calendar_date') }} as date) as week_start_date,
         cast({{ dbt.date_trunc('month', 'days.calendar_date') }} as date) as month_start_date,
         cast({{ dbt.date_trunc('quarter', 'days.calendar_date') }} as date) as quarter_start_date,
-        'FY' || cast(extract(year from days.calendar_date) + fiscal_months.fiscal_year_offset as {{ dbt.type_string() }})
-        || '-P' || lpad(cast(fiscal_months.fiscal_month as {{ dbt.type_string() }}), 2, '0') as fiscal_period,
+        'FY'
+        || cast(extract(year from days.calendar_date) + fiscal_months.fiscal_year_offset as {{ dbt.type_string() }})
+        || '-P'
+        || lpad(cast(fiscal_months.fiscal_month as {{ dbt.type_string() }}), 2, '0') as fiscal_period,
         days.calendar_date = cast({{ dbt.last_day('days.calendar_date', 'month') }} as date) as is_month_end,
         snapshot_dates.snapshot_date is not null as is_snapshot
     from days

@@ -40,26 +40,31 @@ values_now as (
 
 ),
 
+moves as (
+
+    select
+        earlier.customer_id,
+        max(earlier.snapshot_date) as last_elsewhere_date
+    from {{ ref('customer_snapshots') }} as earlier
+    inner join snapshots
+        on
+            earlier.customer_id = snapshots.customer_id
+            and coalesce(earlier.micro_segment_id, '') <> coalesce(snapshots.micro_segment_id, '')
+    group by earlier.customer_id
+
+),
+
 -- Since when: the first kept snapshot after the last one in another segment.
 stays as (
 
     select
         history.customer_id,
         min(case
-            when history.snapshot_date > coalesce(moves.last_elsewhere_date, cast('1990-01-01' as date)) then history.snapshot_date
+            when history.snapshot_date > coalesce(moves.last_elsewhere_date, cast('1990-01-01' as date))
+                then history.snapshot_date
         end) as micro_segment_since
     from {{ ref('customer_snapshots') }} as history
-    left join (
-        select
-            earlier.customer_id,
-            max(earlier.snapshot_date) as last_elsewhere_date
-        from {{ ref('customer_snapshots') }} as earlier
-        inner join snapshots
-            on
-                earlier.customer_id = snapshots.customer_id
-                and coalesce(earlier.micro_segment_id, '') <> coalesce(snapshots.micro_segment_id, '')
-        group by earlier.customer_id
-    ) as moves on history.customer_id = moves.customer_id
+    left join moves on history.customer_id = moves.customer_id
     group by history.customer_id
 
 ),
@@ -79,6 +84,11 @@ final as (
         snapshots.is_buyer,
         customers.is_known
         and coalesce(contacts.is_contactable, {{ var('contactable_without_consent') }}) as is_email_contactable,
+        {% for attribute in attribute_columns() if attribute not in [
+            'country', 'age_band', 'lifecycle_stage', 'rfm_group', 'ltv_tier', 'acquisition_source',
+        ] -%}
+        attributes.{{ attribute }},
+        {% endfor -%}
         attributes.country,
         attributes.age_band,
         customers.first_order_date,
@@ -102,12 +112,7 @@ final as (
         snapshots.predicted_ltv_365d,
         snapshots.predicted_ltv_365d_low,
         snapshots.predicted_ltv_365d_high,
-        snapshots.predicted_ltv_1095d,
-        {% for attribute in attribute_columns() if attribute not in [
-            'country', 'age_band', 'lifecycle_stage', 'rfm_group', 'ltv_tier', 'acquisition_source',
-        ] -%}
-        attributes.{{ attribute }}{{ ',' if not loop.last }}
-        {% endfor %}
+        snapshots.predicted_ltv_1095d
     from snapshots
     inner join customers on snapshots.customer_id = customers.customer_id
     inner join attributes on snapshots.customer_id = attributes.customer_id

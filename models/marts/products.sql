@@ -42,7 +42,9 @@ sales as (
     select
         product_id,
         min(order_date) as first_sold_date,
-        count(case when quantity > 0 and {{ dbt.datediff('order_date', as_of(), 'day') }} < 365 then 1 end) as orders_365d,
+        count(case
+            when quantity > 0 and {{ dbt.datediff('order_date', as_of(), 'day') }} < 365 then 1
+        end) as orders_365d,
         cast(coalesce(sum(case
             when {{ dbt.datediff('order_date', as_of(), 'day') }} < 365 then net_revenue
         end), 0) as decimal(18, 2)) as net_revenue_365d,

@@ -24,15 +24,15 @@ final as (
     select
         attributes.snapshot_date,
         attributes.customer_id,
-        bases.base
-        {%- for layer in layer_numbers() %},
+        {% for layer in layer_numbers() -%}
         case layer_{{ layer }}.attribute
             {%- for attribute in attribute_columns() %}
             when '{{ attribute }}' then attributes.{{ attribute }}
             {%- endfor %}
             else ''
-        end as value_{{ layer }}
-        {%- endfor %}
+        end as value_{{ layer }},
+        {% endfor -%}
+        bases.base
     from attributes
     inner join bases
         on attributes.snapshot_date = bases.snapshot_date and attributes.macro_segment = bases.macro_segment

@@ -27,8 +27,8 @@ lifetime_values as (
 
 ),
 
--- Twice: by micro-segment, and by macro-segment (micro_segment_id null). Intervals don't add up, so neither can be summed
--- from the other.
+-- Twice: by micro-segment, and by macro-segment (micro_segment_id null). Intervals don't add up, so neither can be
+-- summed from the other.
 grouped as (
 
     select

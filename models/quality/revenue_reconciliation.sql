@@ -1,5 +1,5 @@
--- From the messages to the marts, per currency: lines with is_in_total add up to the revenue in the marts. The others say
--- what was not taken in, and why.
+-- From the messages to the marts, per currency: lines with is_in_total add up to the revenue in the marts. The others
+-- say what was not taken in, and why.
 with messages as (
 
     select * from {{ ref('int_order_message_totals') }}

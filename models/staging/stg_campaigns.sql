@@ -1,7 +1,9 @@
 -- depends_on: {{ source('raw', 'campaigns') }}
 with campaigns as (
 
-    {{ read_reference('campaigns', ['campaign_id', 'campaign_name', 'channel', 'started_on', 'ended_on', 'cost', 'currency']) }}
+    {{ read_reference(
+        'campaigns', ['campaign_id', 'campaign_name', 'channel', 'started_on', 'ended_on', 'cost', 'currency']
+    ) }}
 
 ),
 
@@ -20,7 +22,9 @@ final as (
     qualify
         row_number() over (
             partition by campaign_id
-            order by campaign_name nulls last, channel nulls last, started_on nulls last, ended_on nulls last, cost nulls last, currency nulls last
+            order by
+                campaign_name nulls last, channel nulls last, started_on nulls last, ended_on nulls last,
+                cost nulls last, currency nulls last
         ) = 1
 
 )

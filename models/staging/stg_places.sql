@@ -1,7 +1,9 @@
 -- depends_on: {{ source('raw', 'places') }}
 with places as (
 
-    {{ read_reference('places', ['country', 'region', 'city', 'postal_code', 'urbanicity', 'climate_zone', 'terrain', 'population']) }}
+    {{ read_reference('places', [
+        'country', 'region', 'city', 'postal_code', 'urbanicity', 'climate_zone', 'terrain', 'population',
+    ]) }}
 
 ),
 
@@ -21,7 +23,9 @@ final as (
     qualify
         row_number() over (
             partition by country, city, postal_code
-            order by region nulls last, urbanicity nulls last, climate_zone nulls last, terrain nulls last, population nulls last
+            order by
+                region nulls last, urbanicity nulls last, climate_zone nulls last, terrain nulls last,
+                population nulls last
         ) = 1
 
 )

@@ -20,7 +20,9 @@ final as (
     qualify
         row_number() over (
             partition by store_id
-            order by name nulls last, country nulls last, region nulls last, city nulls last, postal_code nulls last, format nulls last
+            order by
+                name nulls last, country nulls last, region nulls last, city nulls last, postal_code nulls last,
+                format nulls last
         ) = 1
 
 )

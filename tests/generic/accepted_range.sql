@@ -1,12 +1,5 @@
-{% test accepted_range(model, column_name, min_value=none, max_value=none) %}
+{% test accepted_range(model, column_name, min_value='null', max_value='null') %}
 select {{ column_name }}
 from {{ model }}
-where
-    false
-    {%- if min_value is not none %}
-    or {{ column_name }} < {{ min_value }}
-    {%- endif %}
-    {%- if max_value is not none %}
-    or {{ column_name }} > {{ max_value }}
-    {%- endif %}
+where {{ column_name }} < {{ min_value }} or {{ column_name }} > {{ max_value }}
 {% endtest %}

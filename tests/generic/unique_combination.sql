@@ -4,9 +4,5 @@ select
     count(*) as copies
 from {{ model }}
 group by {{ columns | join(', ') }}
-having
-    count(*) > 1
-    {%- for column in columns %}
-    or {{ column }} is null
-    {%- endfor %}
+having count(*) > 1 or not ({{ columns | join(' is not null and ') }} is not null)
 {% endtest %}

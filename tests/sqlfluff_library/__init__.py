@@ -12,6 +12,7 @@ import yaml
 
 _VARS = yaml.safe_load((Path(__file__).resolve().parents[2] / "dbt_project.yml").read_text())["vars"]
 
+dbt_version = "1.11"
 execute = False  # as when dbt parses: no query is run to write a query
 
 

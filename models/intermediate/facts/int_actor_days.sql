@@ -1,5 +1,5 @@
--- An actor is the id that a message carries: the user where it names one, else the device. Facts are keyed by it as seen;
--- who the person is, is joined on top, so that a link never rewrites a fact.
+-- An actor is the id that a message carries: the user where it names one, else the device. Facts are keyed by it as
+-- seen; who the person is, is joined on top, so that a link never rewrites a fact.
 with messages as (
 
     select

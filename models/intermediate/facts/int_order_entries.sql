@@ -51,9 +51,10 @@ sale_changes as (
         order_currency,
         case
             when posting_number = 1 then 'sale'
-            when is_cancelled and not lag(is_cancelled) over (
-                partition by order_id order by received_date nulls last
-            ) then 'cancellation'
+            when
+                is_cancelled
+                and not lag(is_cancelled) over (partition by order_id order by received_date nulls last)
+                then 'cancellation'
             else 'update'
         end as entry_type,
         cast(null as date) as refund_date,
@@ -124,7 +125,10 @@ final as (
 
     select
         received_date,
-        {{ dbt.hash("order_id || '|' || cast(received_date as " ~ dbt.type_string() ~ ") || '|' || entry_type || '|' || coalesce(cast(refund_date as " ~ dbt.type_string() ~ "), '')") }} as entry_id,
+        {{ dbt.hash(
+            "order_id || '|' || cast(received_date as " ~ dbt.type_string() ~ ") || '|' || entry_type || '|' || "
+            ~ "coalesce(cast(refund_date as " ~ dbt.type_string() ~ "), '')"
+        ) }} as entry_id,
         order_id,
         is_user,
         actor_id,

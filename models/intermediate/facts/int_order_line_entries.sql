@@ -1,6 +1,6 @@
 -- The lines of an order, as signed entries like the order's own: what each posting day changed about a line.
--- Lines share the order's revenue in proportion to price x quantity, so that they add up to it to the cent. A refund that
--- names products falls on their lines, any other on all, in proportion to their revenue.
+-- Lines share the order's revenue in proportion to price x quantity, so that they add up to it to the cent. A refund
+-- that names products falls on their lines, any other on all, in proportion to their revenue.
 with sale_states as (
 
     select * from {{ ref('int_sale_states') }}
@@ -94,9 +94,11 @@ refund_weights as (
         refund_states.refund_message_id,
         refund_states.refunded_revenue as refund,
         case
-            when sum(case when named_products.product_id is not null then sold.revenue else 0 end) over (
-                partition by sold.order_id, sold.received_date, refund_states.refund_message_id
-            ) = 0 then sold.revenue
+            when
+                sum(case when named_products.product_id is not null then sold.revenue else 0 end) over (
+                    partition by sold.order_id, sold.received_date, refund_states.refund_message_id
+                ) = 0
+                then sold.revenue
             when named_products.product_id is not null then sold.revenue
             else 0
         end as weight
@@ -116,7 +118,9 @@ refund_shares as (
         order_id,
         received_date,
         line_number,
-        {{ share_out('refund', 'weight', 'order_id, received_date, refund_message_id', 'line_number') }} as refunded_revenue
+        {{ share_out(
+            'refund', 'weight', 'order_id, received_date, refund_message_id', 'line_number'
+        ) }} as refunded_revenue
     from refund_weights
 
 ),

@@ -27,9 +27,11 @@ known as (
         refunds.received_at,
         case
             when refunds.amount is null then sale_states.revenue_order_currency
-            else cast(
-                refunds.amount * cast(refunds.rate_to_reporting / sale_states.order_rate as double) as decimal(18, 2)
-            )
+            else
+                cast(
+                    refunds.amount * cast(refunds.rate_to_reporting / sale_states.order_rate as double)
+                    as decimal(18, 2)
+                )
         end as asked
     from sale_states
     inner join refunds

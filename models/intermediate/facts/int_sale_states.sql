@@ -73,12 +73,20 @@ latest as (
         postings.posted_date,
         max_by(
             messages.message_id,
-            {{ struct({'event_at': 'messages.event_at', 'received_at': 'messages.received_at', 'message_id': 'messages.message_id'}) }}
+            {{ struct({
+                'event_at': 'messages.event_at',
+                'received_at': 'messages.received_at',
+                'message_id': 'messages.message_id',
+            }) }}
         ) filter (where messages.message in ('Order Completed', 'Order Updated')) as message_id,
         -- An update that lists no products leaves the products as they were.
         max_by(
             messages.message_id,
-            {{ struct({'event_at': 'messages.event_at', 'received_at': 'messages.received_at', 'message_id': 'messages.message_id'}) }}
+            {{ struct({
+                'event_at': 'messages.event_at',
+                'received_at': 'messages.received_at',
+                'message_id': 'messages.message_id',
+            }) }}
         ) filter (
             where messages.message in ('Order Completed', 'Order Updated') and line_totals.message_id is not null
         ) as lines_message_id,
@@ -103,7 +111,10 @@ valued as (
         messages.coupon,
         messages.utm_campaign,
         firsts.*,
-        case when latest.is_cancelled then 0 else cast(messages.rate_to_reporting / firsts.order_rate as double) end as factor,
+        case
+            when latest.is_cancelled then 0
+            else cast(messages.rate_to_reporting / firsts.order_rate as double)
+        end as factor,
         coalesce(messages.amount, greatest(line_totals.amount - messages.discount, 0), 0) as amount,
         messages.discount,
         messages.tax,

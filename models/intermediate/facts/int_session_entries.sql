@@ -1,5 +1,6 @@
--- Sessions don't add up by nature: a late message can join two of them. So the sessions of a device and business day are
--- counted anew for every day on which one of its messages is posted, and the difference to the count before is posted.
+-- Sessions don't add up by nature: a late message can join two of them. So the sessions of a device and business day
+-- are counted anew for every day on which one of its messages is posted, and the difference to the count before is
+-- posted.
 with visits as (
 
     select

@@ -32,7 +32,9 @@ session_entries as (
     'actor_days.event_date > least(snapshot_dates.day_90d, snapshot_dates.visitor_day)',
 ) }},
 
-{{ customers_of('session_entries', ['event_date', 'sessions'], 'session_entries.event_date > snapshot_dates.day_90d') }},
+{{ customers_of(
+    'session_entries', ['event_date', 'sessions'], 'session_entries.event_date > snapshot_dates.day_90d'
+) }},
 
 activity as (
 
@@ -63,12 +65,12 @@ final as (
     select
         snapshot_date,
         customer_id,
-        max(case when visit_messages > 0 then event_date end) as last_visit_date,
         {% for measure in measures[:-1] + ['sessions'] -%}
         cast(coalesce(sum(case
             when event_date > {{ dbt.dateadd('day', -90, 'snapshot_date') }} then {{ measure }}
-        end), 0) as bigint) as {{ measure }}_90d{{ ',' if not loop.last }}
-        {% endfor %}
+        end), 0) as bigint) as {{ measure }}_90d,
+        {% endfor -%}
+        max(case when visit_messages > 0 then event_date end) as last_visit_date
     from activity
     group by snapshot_date, customer_id
 

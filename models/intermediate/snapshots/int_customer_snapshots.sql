@@ -1,5 +1,5 @@
--- The people of each snapshot, with what orders and visits tell of them. Known people stay for good; a visitor nobody could
--- name stays while seen lately, or for good after an order.
+-- The people of each snapshot, with what orders and visits tell of them. Known people stay for good; a visitor nobody
+-- could name stays while seen lately, or for good after an order.
 with snapshot_dates as (
 
     select snapshot_date
@@ -66,13 +66,13 @@ final as (
         case
             when orders.frequency > 0 then round(cast(orders.recency_days as double) / orders.frequency, 2)
         end as average_days_between_orders,
-        activity.last_visit_date,
         {% for measure in [
             'sessions', 'page_views', 'product_views', 'searches', 'cart_adds', 'checkouts',
             'emails_delivered', 'emails_opened', 'emails_clicked',
         ] -%}
-        coalesce(activity.{{ measure }}_90d, 0) as {{ measure }}_90d{{ ',' if not loop.last }}
-        {% endfor %}
+        coalesce(activity.{{ measure }}_90d, 0) as {{ measure }}_90d,
+        {% endfor -%}
+        activity.last_visit_date
     from people
     left join orders
         on people.snapshot_date = orders.snapshot_date and people.customer_id = orders.customer_id

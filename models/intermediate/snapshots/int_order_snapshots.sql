@@ -1,5 +1,5 @@
--- Everything about a customer that orders tell, as known on the snapshot date. Purchase days as the purchase models want
--- them: same customer and business day is one purchase, refunds netted in, days at or below zero dropped.
+-- Everything about a customer that orders tell, as known on the snapshot date. Purchase days as the purchase models
+-- want them: same customer and business day is one purchase, refunds netted in, days at or below zero dropped.
 with snapshot_dates as (
 
     select snapshot_date
@@ -66,11 +66,13 @@ final as (
         end), 0) as decimal(18, 2)) as net_revenue_mtd,
         cast(min(case when orders > 0 then days_ago end) as integer) as days_since_last_order,
         cast(nullif(count(case when net_revenue > 0 then 1 end), 0) - 1 as bigint) as frequency,
-        cast(max(case when net_revenue > 0 then {{ dbt.datediff('first_purchase_date', 'event_date', 'day') }} end) as bigint)
-            as recency_days,
+        cast(max(case
+            when net_revenue > 0 then {{ dbt.datediff('first_purchase_date', 'event_date', 'day') }}
+        end) as bigint) as recency_days,
         cast(max(case when event_date = first_purchase_date then days_ago end) as bigint) as age_days,
-        cast(sum(case when net_revenue > 0 and event_date > first_purchase_date then net_revenue end) as decimal(18, 2))
-            as repeat_spend
+        cast(sum(case
+            when net_revenue > 0 and event_date > first_purchase_date then net_revenue
+        end) as decimal(18, 2)) as repeat_spend
     from numbered
     group by snapshot_date, customer_id
 

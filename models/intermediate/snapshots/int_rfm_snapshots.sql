@@ -27,9 +27,9 @@ scored as (
     select
         ranked.snapshot_date,
         ranked.customer_id,
-        {% for measure in measures -%}
-        {{ measure }}_bands.band as {{ measure }}_score{{ ',' if not loop.last }}
-        {% endfor %}
+        recency_bands.band as recency_score,
+        frequency_bands.band as frequency_score,
+        monetary_bands.band as monetary_score
     from ranked
     {% for measure in measures -%}
     left join {{ ref('quantile_bands') }} as {{ measure }}_bands
@@ -58,10 +58,12 @@ grouped as (
     from kinds
     inner join {{ ref('rfm_groups') }} as rules
         on
-            {% for measure in measures -%}
-            {{ 'and ' if not loop.first }}cast(kinds.{{ measure }}_score as integer)
-            between coalesce(rules.{{ measure }}_from, 1) and coalesce(rules.{{ measure }}_to, 5)
-            {% endfor -%}
+            cast(kinds.recency_score as integer)
+            between coalesce(rules.recency_from, 1) and coalesce(rules.recency_to, 5)
+            and cast(kinds.frequency_score as integer)
+            between coalesce(rules.frequency_from, 1) and coalesce(rules.frequency_to, 5)
+            and cast(kinds.monetary_score as integer)
+            between coalesce(rules.monetary_from, 1) and coalesce(rules.monetary_to, 5)
     qualify
         row_number() over (
             partition by kinds.recency_score, kinds.frequency_score, kinds.monetary_score

@@ -1,5 +1,7 @@
 -- What customers have said of themselves, as known on the snapshot date: of each trait the latest statement.
-{% set traits = ['country', 'state', 'city', 'postal_code', 'birth_date', 'age', 'gender', 'industry', 'employees', 'email_consent'] -%}
+{% set traits = [
+    'country', 'state', 'city', 'postal_code', 'birth_date', 'age', 'gender', 'industry', 'employees', 'email_consent',
+] -%}
 with snapshot_dates as (
 
     select snapshot_date
@@ -23,8 +25,9 @@ final as (
         snapshot_date,
         customer_id,
         {% for trait in traits -%}
-        max_by({{ trait }}, {{ struct({'event_at': 'event_at', 'message_id': 'message_id'}) }})
-            filter (where {{ trait }} is not null) as {{ trait }},
+        max_by(
+            {{ trait }}, {{ struct({'event_at': 'event_at', 'message_id': 'message_id'}) }}
+        ) filter (where {{ trait }} is not null) as {{ trait }},
         {% endfor -%}
         max(case when age is not null then event_date end) as age_stated_date
     from trait_messages_of_customers
