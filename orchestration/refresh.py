@@ -90,7 +90,7 @@ def exchange_rates(settings: Settings, open_date: date | None) -> tuple[list[dic
                 cast(rate_date as date),
                 cast(cast(rate_to_reporting as decimal(18, 8)) as varchar)
             from {raw_files.reference_reader(location)}
-            where currency is not null and rate_date is not null and rate_to_reporting > 0
+            where currency is not null and rate_date is not null and cast(rate_to_reporting as decimal(18, 8)) > 0
             order by all
         """
         try:
