@@ -11,9 +11,9 @@ import mpmath
 import numpy as np
 import pyarrow as pa
 import pytest
-from ltv_project import LtvProject, cdnow_purchase_days, customer_snapshots
 from scipy.special import hyp2f1
 
+from ltv_project import LtvProject, cdnow_purchase_days, customer_snapshots
 from orchestration.fit import ORDER_PARAMETERS, SPEND_PARAMETERS
 
 HORIZONS = (90, 180, 365, 1095)
