@@ -381,7 +381,7 @@ class _Shop:
             {"anonymous_id": None}, {"anonymous_id": " "},
             {"type": "event"}, {"type": None},
             {"timestamp": "yesterday"}, {"timestamp": None}, {"timestamp": "1989-12-31T00:00:00Z", "received_at": None},
-            {"timestamp": iso(received + timedelta(days=3))}, {"received_at": "soon"},
+            {"timestamp": iso(received + timedelta(days=3))}, {"received_at": "soon", "timestamp": iso(received)},
             {"timestamp": "2031-01-01T00:00:00Z", "received_at": "2031-01-01T00:00:00Z"},
             {"event": "Order Completed", "properties": order | {"order_id": None}},
             {"event": "Order Completed", "properties": order | {"revenue": "ten"}},
