@@ -40,6 +40,7 @@ layered_{{ layer }} as (
     select
         grown.*,
         layers.attribute,
+        layers.label_suffix,
         layers.min_customers,
         grown.value_{{ layer }} as value
     from grown_{{ layer - 1 }} as grown
