@@ -17,7 +17,7 @@ OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup refresh check test lint lint-python lint-sql lint-dbt lint-spark bench clean lock
+.PHONY: help setup refresh check test lint lint-python lint-sql lint-dbt lint-spark dev bench clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,10 @@ lint-dbt: $(INSTALLED)
 
 lint-spark: $(INSTALLED)
 	@$(BIN)/python tests/python/spark_dialect.py
+
+dev: $(INSTALLED) ## Dagster at http://127.0.0.1:3000: the refresh as an asset, with its daily schedule
+	@mkdir -p .dagster && cp orchestration/dagster.yaml .dagster/
+	@DAGSTER_HOME="$(CURDIR)/.dagster" $(BIN)/dagster dev --module-name orchestration.definitions --host 127.0.0.1 --port 3000
 
 bench: $(INSTALLED) ## the figures of PERFORMANCE.md, side by side (SIZE=events)
 	@$(BIN)/python -m benchmarks $${SIZE:+--events "$$SIZE"}

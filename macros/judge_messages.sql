@@ -56,13 +56,13 @@ named as (
 
     select
         *,
-        nullif(trim({{ item('order_values', 1) }}), '') as order_id,
-        upper(coalesce(nullif(trim({{ item('order_values', 2) }}), ''), '{{ var("reporting_currency") }}')) as currency,
+        {{ blank_to_null(item('order_values', 1)) }} as order_id,
+        upper(coalesce({{ blank_to_null(item('order_values', 2)) }}, '{{ var("reporting_currency") }}')) as currency,
         {% for amount in ['revenue', 'subtotal', 'total', 'shipping', 'tax', 'discount'] -%}
-        nullif(trim({{ item('order_values', loop.index + 2) }}), '') as {{ amount }}_text,
-        try_cast(nullif(trim({{ item('order_values', loop.index + 2) }}), '') as decimal(18, 2)) as {{ amount }},
+        {{ blank_to_null(item('order_values', loop.index + 2)) }} as {{ amount }}_text,
+        try_cast({{ blank_to_null(item('order_values', loop.index + 2)) }} as decimal(18, 2)) as {{ amount }},
         {% endfor -%}
-        nullif(trim({{ item('order_values', 9) }}), '') as products
+        {{ blank_to_null(item('order_values', 9)) }} as products
     from parsed
 
 ),

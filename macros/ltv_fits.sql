@@ -1,7 +1,9 @@
 {# Purpose: is this fit one that scores? The family is the one chosen by the variable, and the data support it. #}
 {% macro ltv_fit_is_used() -%}
     {%- if var('ltv_family') not in ('bg', 'mbg') -%}
-        {{ exceptions.raise_compiler_error("ltv_family is '" ~ var('ltv_family') ~ "': set it to mbg or bg in dbt_project.yml") }}
+        {{ exceptions.raise_compiler_error(
+            "ltv_family is '" ~ var('ltv_family') ~ "': set it to mbg or bg in dbt_project.yml"
+        ) }}
     {%- endif -%}
     (family = '{{ var('ltv_family') }}' and fit_status = 'ok')
 {%- endmacro %}

@@ -25,7 +25,8 @@
 {%- endmacro %}
 
 {# Purpose: Gauss-Legendre nodes and weights on [0, 1]. Output: a list of [node, weight].
-   8 nodes between two horizons keep the discounted orders within 1e-9 for any x that fits into T days, alpha from a week up. #}
+   8 nodes between two horizons keep the discounted orders within 1e-9 for any x that fits into
+   T days, alpha from a week up. #}
 {% macro gauss_legendre() -%}
     {{ return([
         [0.01985507175123191, 0.05061426814518853],

@@ -327,6 +327,20 @@ def unreadable(path: str, error: Exception) -> StrataError:
     )
 
 
+def name_unreadable(files: list[RawFile], window: Window, timezone: str) -> None:
+    """Read every file of a run to its end, after a run has failed: raises StrataError with the name of a broken one."""
+    with duckdb.connect() as db:
+        for file in files:
+            first, last = file.received_dates(timezone, window.first_day)
+            if last < window.run_from or first > window.run_to:
+                continue
+            reader = "read_parquet(?)" if file.format == "parquet" else READ_LINES.format(files="?")
+            try:
+                db.execute(f"select count(hash(columns(*))) from {reader}", [file.path]).fetchall()
+            except duckdb.Error as error:
+                raise unreadable(file.path, error) from error
+
+
 def instant(expression: str, kind: str) -> str:
     """DuckDB SQL that reads a raw value of type `kind` as a naive UTC timestamp, or null."""
     if kind == "TIMESTAMP WITH TIME ZONE":

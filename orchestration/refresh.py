@@ -294,7 +294,11 @@ def _refresh(
         "rules_version": rules_version,
         "run_id": done.run_id,
     }
-    built = dbt.build(settings, told, progress=progress)
+    try:
+        built = dbt.build(settings, told, progress=progress)
+    except StrataError:
+        raw_files.name_unreadable(files, window, timezone)
+        raise
     done.layer_seconds = built.seconds
     clock.lap("dbt")
     facts = {"state": state, "as_of": window.as_of.isoformat(), "checks_passed": built.checks_passed}

@@ -59,7 +59,8 @@ points as (
         {%- for node, weight in rule %}
         exp({{ from_y }} + (y_{{ days }}d - {{ from_y }}) * {{ node }}) - 1.0 as tau_{{ days }}d_{{ loop.index }},
         (y_{{ days }}d - {{ from_y }}) * {{ weight }} * n * (1.0 + tau_{{ days }}d_{{ loop.index }})
-        * exp(-{{ ltv_weekly_discount() }} * age * tau_{{ days }}d_{{ loop.index }}) as rate_{{ days }}d_{{ loop.index }}
+        * exp(-{{ ltv_weekly_discount() }} * age * tau_{{ days }}d_{{ loop.index }})
+            as rate_{{ days }}d_{{ loop.index }}
         {{- ',' }}
         {%- endfor %}
         {%- endfor %}

@@ -308,7 +308,7 @@ def test_customer_date_and_amount_are_enough(tmp_path):
     """Two rows of a customer and day are one order; what can't be read still reaches raw, as it was written."""
     source = write_csv(
         tmp_path / "sales.csv",
-        "Customer,Date,Amount\nann,2024-01-05,\"$1,234.50\"\nann,2024-01-05,10\nben,,5\n,2024-02-02,7\n,2024-02-02,7\ncai,2024-02-03,n/a\n",
+        'Customer,Date,Amount\nann,2024-01-05,"$1,234.50"\nann,2024-01-05,10\nben,,5\n,2024-02-02,7\n,2024-02-02,7\ncai,2024-02-03,n/a\n',
     )
     prepared = run(tmp_path, "orders_csv", source)
     assert {("customer_id", "Customer"), ("ordered_at", "Date"), ("net_amount", "Amount")} <= set(prepared.columns)

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from ltv_project import cdnow_purchase_days, customer_snapshots
 from scipy.optimize import approx_fprime
 
+from ltv_project import cdnow_purchase_days, customer_snapshots
 from orchestration import fit
 from orchestration.fit import FAMILIES, OrderFit, fit_orders, fit_spend
 

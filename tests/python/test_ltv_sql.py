@@ -11,9 +11,9 @@ import mpmath
 import numpy as np
 import pyarrow as pa
 import pytest
-from ltv_project import LtvProject, cdnow_purchase_days, customer_snapshots
 from scipy.special import hyp2f1
 
+from ltv_project import LtvProject, cdnow_purchase_days, customer_snapshots
 from orchestration.fit import ORDER_PARAMETERS, SPEND_PARAMETERS
 
 HORIZONS = (90, 180, 365, 1095)
@@ -183,7 +183,7 @@ def test_sql_agrees_with_scipy(cdnow: LtvProject) -> None:
 
 
 def test_a_group_s_interval_is_a_plain_aggregate(cdnow: LtvProject) -> None:
-    """Parameter error does not average out over customers, process error does; and the truth lies within."""
+    """Parameter error does not average out over customers, process error does."""
     parameter, process, low, total, high = cdnow.query(
         f"""
         select

@@ -13,21 +13,31 @@ first_visits as (
 
 ),
 
-{{ customers_of('first_visits', ['event_at', 'actor_id', 'utm_source', 'utm_campaign']) }},
+{{ customers_of('first_visits', ['event_at', 'is_user', 'actor_id', 'utm_source', 'utm_campaign']) }},
+
+earliest as (
+
+    select
+        snapshot_date,
+        customer_id,
+        min_by(
+            {{ struct({'event_at': 'event_at', 'utm_source': 'utm_source', 'utm_campaign': 'utm_campaign'}) }},
+            {{ struct({'event_at': 'event_at', 'actor_id': 'actor_id', 'is_user': 'is_user'}) }}
+        ) as visit
+    from first_visits_of_customers
+    group by snapshot_date, customer_id
+
+),
 
 final as (
 
     select
         snapshot_date,
         customer_id,
-        event_at as first_visit_at,
-        coalesce(utm_source, 'direct') as acquisition_source,
-        utm_campaign as acquisition_campaign
-    from first_visits_of_customers
-    qualify
-        row_number() over (
-            partition by snapshot_date, customer_id order by event_at nulls last, actor_id nulls last
-        ) = 1
+        earliest.visit.event_at as first_visit_at,
+        coalesce(earliest.visit.utm_source, 'direct') as acquisition_source,
+        earliest.visit.utm_campaign as acquisition_campaign
+    from earliest
 
 )
 

@@ -31,15 +31,24 @@ days as (
 
 ),
 
+purchases as (
+
+    select
+        *,
+        net_revenue > 0 or (orders > 0 and revenue = 0 and net_revenue = 0) as is_purchase
+    from days
+
+),
+
 numbered as (
 
     select
         *,
         {{ dbt.datediff('event_date', 'snapshot_date', 'day') }} as days_ago,
-        min(case when net_revenue > 0 then event_date end) over (
+        min(case when is_purchase then event_date end) over (
             partition by snapshot_date, customer_id
         ) as first_purchase_date
-    from days
+    from purchases
 
 ),
 
@@ -65,13 +74,13 @@ final as (
             when event_date >= {{ dbt.date_trunc('month', 'snapshot_date') }} then net_revenue
         end), 0) as decimal(18, 2)) as net_revenue_mtd,
         cast(min(case when orders > 0 then days_ago end) as integer) as days_since_last_order,
-        cast(nullif(count(case when net_revenue > 0 then 1 end), 0) - 1 as bigint) as frequency,
+        cast(nullif(count(case when is_purchase then 1 end), 0) - 1 as bigint) as frequency,
         cast(max(case
-            when net_revenue > 0 then {{ dbt.datediff('first_purchase_date', 'event_date', 'day') }}
+            when is_purchase then {{ dbt.datediff('first_purchase_date', 'event_date', 'day') }}
         end) as bigint) as recency_days,
         cast(max(case when event_date = first_purchase_date then days_ago end) as bigint) as age_days,
         cast(sum(case
-            when net_revenue > 0 and event_date > first_purchase_date then net_revenue
+            when is_purchase and event_date > first_purchase_date then net_revenue
         end) as decimal(18, 2)) as repeat_spend
     from numbered
     group by snapshot_date, customer_id

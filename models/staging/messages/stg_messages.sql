@@ -16,10 +16,18 @@ earlier_ids as (
 {% endif -%}
 -- The few repeated ids are found by one aggregation over nothing but the ids: a window over all the wide messages costs
 -- several times as much. Ids are unique over all history, so those of the days before the window count too.
+-- (Ids repeated outside the window are looked at in vain, and nothing else of the messages needs to be read.)
+raw_ids as (
+
+    select {{ blank_to_null('message_id') }} as message_id
+    from ({{ read_raw_messages() }}) as read_now
+
+),
+
 repeated_ids as (
 
     select message_id
-    from raw_messages
+    from raw_ids
     where message_id is not null
     group by message_id
     having count(*) > 1
@@ -27,7 +35,7 @@ repeated_ids as (
     union
     select earlier_ids.message_id
     from earlier_ids
-    semi join raw_messages on earlier_ids.message_id = raw_messages.message_id
+    semi join raw_ids on earlier_ids.message_id = raw_ids.message_id
     {%- endif %}
 
 ),

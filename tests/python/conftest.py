@@ -1,0 +1,28 @@
+"""What several test files use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration import dbt
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for warehouses, one per worker: dbt parses the project once in it."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def business(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets variables of dbt_project.yml for the test: business(business_timezone='America/New_York')."""
+    original = dbt.business_variables
+
+    def set_variables(**variables: Any) -> None:
+        monkeypatch.setattr(dbt, "business_variables", lambda overrides: original({**overrides, **variables}))
+
+    return set_variables
