@@ -16,6 +16,12 @@ layers as (
 
 ),
 
+attributes as (
+
+    select * from {{ ref('attributes') }}
+
+),
+
 own as (
 
     select distinct macro_segment
@@ -29,10 +35,12 @@ final as (
         bases.base,
         layers.layer,
         layers.attribute,
+        coalesce(' ' || attributes.label_suffix, '') as label_suffix,
         layers.min_customers
     from bases
     left join own on bases.base = own.macro_segment
     inner join layers on coalesce(own.macro_segment, '*') = layers.macro_segment
+    inner join attributes on layers.attribute = attributes.attribute
 
 )
 

@@ -67,7 +67,9 @@ grown_{{ layer }} as (
         end as path_id,
         layered.micro_segment || case
             when not coalesce(split.is_split, false) then ''
-            when split.is_kept then ' / ' || layered.value
+            when split.is_kept and layered.value = 'none' then ' / no ' || replace(layered.attribute, '_', ' ')
+            when split.is_kept and layered.value = 'unknown' then ' / unknown ' || replace(layered.attribute, '_', ' ')
+            when split.is_kept then ' / ' || layered.value || layered.label_suffix
             else ' / other ' || replace(layered.attribute, '_', ' ')
         end as micro_segment,
         layered.rule || case
