@@ -1,0 +1,17 @@
+-- Religion, health and the like draw no segment and reach no mart unless the project names them in the variable
+-- sensitive_attributes_allowed.
+{% set allowed = "'" ~ var('sensitive_attributes_allowed') | join("', '") ~ "'" -%}
+with used as (
+
+    select attribute
+    from {{ ref('micro_segment_layers') }}
+    {% for attribute in attribute_columns() -%}
+    union
+    select '{{ attribute }}' as attribute
+    {% endfor %}
+)
+
+select attributes.attribute
+from {{ ref('attributes') }} as attributes
+semi join used on attributes.attribute = used.attribute
+where attributes.is_sensitive and attributes.attribute not in ({{ allowed }})
