@@ -416,7 +416,7 @@ def lines_of(message: Posted) -> list[tuple[Decimal | None, Decimal]]:
 def purchases(days: dict[date, list[Any]], snapshot: date) -> dict[str, Any]:
     """RFM and the model inputs from purchase days (orders, revenue, net revenue)."""
     ordered = [day for day, (orders, _, _) in days.items() if orders > 0]
-    spent = sorted((day, net) for day, (_, _, net) in days.items() if net > 0)
+    spent = sorted((day, net) for day, (orders, gross, net) in days.items() if orders and (net > 0 or not gross))
     first = spent[0][0] if spent else None
     return {
         "is_buyer": bool(ordered),

@@ -1,5 +1,6 @@
 -- Everything about a customer that orders tell, as known on the snapshot date. Purchase days as the purchase models want
--- them: same customer and business day is one purchase, refunds netted in, days at or below zero dropped.
+-- them: same customer and business day is one purchase, refunds netted in. A day on which nothing is left of what was
+-- paid is dropped; a day with nothing but free orders is a purchase, as in the published figures for CDNOW.
 with snapshot_dates as (
 
     select snapshot_date
@@ -31,15 +32,24 @@ days as (
 
 ),
 
+purchases as (
+
+    select
+        *,
+        orders > 0 and (net_revenue > 0 or revenue = 0) as is_purchase
+    from days
+
+),
+
 numbered as (
 
     select
         *,
         {{ dbt.datediff('event_date', 'snapshot_date', 'day') }} as days_ago,
-        min(case when net_revenue > 0 then event_date end) over (
+        min(case when is_purchase then event_date end) over (
             partition by snapshot_date, customer_id
         ) as first_purchase_date
-    from days
+    from purchases
 
 ),
 
@@ -65,11 +75,11 @@ final as (
             when event_date >= {{ dbt.date_trunc('month', 'snapshot_date') }} then net_revenue
         end), 0) as decimal(18, 2)) as net_revenue_mtd,
         cast(min(case when orders > 0 then days_ago end) as integer) as days_since_last_order,
-        cast(nullif(count(case when net_revenue > 0 then 1 end), 0) - 1 as bigint) as frequency,
-        cast(max(case when net_revenue > 0 then {{ dbt.datediff('first_purchase_date', 'event_date', 'day') }} end) as bigint)
+        cast(nullif(count(case when is_purchase then 1 end), 0) - 1 as bigint) as frequency,
+        cast(max(case when is_purchase then {{ dbt.datediff('first_purchase_date', 'event_date', 'day') }} end) as bigint)
             as recency_days,
         cast(max(case when event_date = first_purchase_date then days_ago end) as bigint) as age_days,
-        cast(sum(case when net_revenue > 0 and event_date > first_purchase_date then net_revenue end) as decimal(18, 2))
+        cast(sum(case when is_purchase and event_date > first_purchase_date then net_revenue end) as decimal(18, 2))
             as repeat_spend
     from numbered
     group by snapshot_date, customer_id
