@@ -1,5 +1,5 @@
--- Everything about a customer that orders tell, as known on the snapshot date. Purchase days as the purchase models want
--- them: same customer and business day is one purchase, refunds netted in. A day on which nothing is left of what was
+-- Everything about a customer that orders tell, as known on the snapshot date. Purchase days as the purchase models
+-- want them: same customer and business day is one purchase, refunds netted in. A day on which nothing is left of what was
 -- paid is dropped; a day with nothing but free orders is a purchase, as in the published figures for CDNOW.
 with snapshot_dates as (
 
@@ -76,8 +76,9 @@ final as (
         end), 0) as decimal(18, 2)) as net_revenue_mtd,
         cast(min(case when orders > 0 then days_ago end) as integer) as days_since_last_order,
         cast(nullif(count(case when is_purchase then 1 end), 0) - 1 as bigint) as frequency,
-        cast(max(case when is_purchase then {{ dbt.datediff('first_purchase_date', 'event_date', 'day') }} end) as bigint)
-            as recency_days,
+        cast(max(case
+            when is_purchase then {{ dbt.datediff('first_purchase_date', 'event_date', 'day') }}
+        end) as bigint) as recency_days,
         cast(max(case when event_date = first_purchase_date then days_ago end) as bigint) as age_days,
         cast(sum(case when is_purchase and event_date > first_purchase_date then net_revenue end) as decimal(18, 2))
             as repeat_spend
