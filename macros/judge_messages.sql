@@ -141,6 +141,7 @@ judged as (
                 end)
                 or (context is not null and context_values is null and not {{ is_json('context') }})
                 or (traits is not null and not {{ is_json('traits') }})
+                or (products is not null and not ({{ is_json('products') }} and products like '[%'))
                 then 'malformed JSON'
             when family = 'order' and order_id is null then 'order with no order_id'
             when

@@ -184,7 +184,7 @@ def list_files(raw: str) -> list[tuple[str, str, int, str]]:
         for path, size, modified in found
         if event_format(path)
         and "/." not in path[len(root) :]
-        and path.split(".")[0] not in references
+        and f"{path.rpartition('/')[0]}/{path.rpartition('/')[2].split('.')[0]}" not in references
         and path != f"{root}/imports.jsonl"
     ]
     if not files:
@@ -418,7 +418,7 @@ def last_closed_day(last_day: date, now: datetime, timezone: str) -> date:
     over = min(last_day, now.astimezone(zone).date() - timedelta(days=1))
     if over < last_day:
         return over
-    ended = datetime.combine(over + timedelta(days=1), time(), tzinfo=zone)
+    ended = datetime.combine(over + timedelta(days=1), time(), tzinfo=zone).astimezone(UTC)
     return over if now >= ended + timedelta(hours=24) else over - timedelta(days=1)
 
 

@@ -1,4 +1,4 @@
-"""DESIGN.md's rules once more, in plain Python, one message after the other: the answer that the models are held against.
+"""DESIGN.md's rules once more, in plain Python, a message at a time: the answer that the models are held against.
 
 Written from the design and the contract, without looking at speed. Nothing is shared with the models but the raw files,
 the manifest (which is as much input as they are) and the seed that says what each message is.
@@ -43,7 +43,7 @@ class Posted:
     reject_reason: str | None = None
     outcome: str = ""
     event_at: datetime = EARLIEST
-    event_date: date = EARLIEST.date()
+    event_date: date = date.min
     properties: dict[str, Any] = field(default_factory=dict)
     money: dict[str, Decimal | None] = field(default_factory=dict)
     currency: str = ""
@@ -156,6 +156,8 @@ class Books:
         if not message.is_order_message:
             return None if raw["user_id"] or raw["anonymous_id"] else "no identity"
         properties = message.properties
+        if lines_of(message) is None:
+            return "malformed JSON"
         if not properties.get("order_id"):
             return "order with no order_id"
         for name in AMOUNTS:
@@ -299,7 +301,8 @@ class Books:
                 sessions[resolve((is_user, name))[0]] += count
         return {
             customer: {
-                "is_known": person["is_known"], "sessions_90d": sessions[customer], "product_views_90d": person["views"],
+                "is_known": person["is_known"], "sessions_90d": sessions[customer],
+                "product_views_90d": person["views"],
                 "emails_delivered_90d": person["mails"], **purchases(purchase_days.get(customer, {}), snapshot),
             }
             for customer, person in people.items()
@@ -381,9 +384,11 @@ def state_of_order(messages: list[Posted]) -> OrderState:
         refunded_by_day[m.event_date] += share
         refunded += share
     return OrderState(
-        posted=max(m.received_date for m in messages), actor=first.actor, order_date=first.event_date, currency=first.currency,
+        posted=max(m.received_date for m in messages), actor=first.actor,
+        order_date=first.event_date, currency=first.currency,
         is_cancelled=is_cancelled, items=ZERO if is_cancelled else sum((quantity for _, quantity in lines), ZERO),
-        revenue=cents(sold * first.rate), discount=cents(own["discount"] * first.rate), tax=cents(own["tax"] * first.rate),
+        revenue=cents(sold * first.rate), discount=cents(own["discount"] * first.rate),
+        tax=cents(own["tax"] * first.rate),
         shipping=cents(own["shipping"] * first.rate), refunded=refunded, net_order_currency=sold - given,
         refunded_by_day={day: money for day, money in refunded_by_day.items() if money},
     )  # fmt: skip
@@ -403,20 +408,31 @@ def net_amount(message: Posted) -> Decimal | None:
     return money["revenue"]
 
 
-def lines_of(message: Posted) -> list[tuple[Decimal | None, Decimal]]:
-    """Price and quantity of an order message's products."""
+def lines_of(message: Posted) -> list[tuple[Decimal | None, Decimal]] | None:
+    """Price and quantity of an order message's products, as far as they can be true; None where they are no list."""
     products = message.properties.get("products") or []
-    products = json.loads(products) if isinstance(products, str) else products
-    return [
-        (None if item.get("price") is None else Decimal(str(item["price"])), Decimal(str(item.get("quantity", 1))))
-        for item in products
-    ]
+    if isinstance(products, str):
+        try:
+            products = json.loads(products)
+        except ValueError:
+            return None
+    if not isinstance(products, list):
+        return None
+    lines = []
+    for item in products:
+        stated = item if isinstance(item, dict) else {}
+        price = Decimal(str(stated["price"])) if stated.get("price") is not None else None
+        quantity = Decimal(str(stated["quantity"])) if stated.get("quantity") is not None else Decimal(1)
+        if price is not None and abs(price * quantity) > LARGEST_AMOUNT:
+            price = None
+        lines.append((price, quantity if abs(quantity) <= LARGEST_AMOUNT else Decimal(1)))
+    return lines
 
 
 def purchases(days: dict[date, list[Any]], snapshot: date) -> dict[str, Any]:
     """RFM and the model inputs from purchase days (orders, revenue, net revenue)."""
     ordered = [day for day, (orders, _, _) in days.items() if orders > 0]
-    spent = sorted((day, net) for day, (_, _, net) in days.items() if net > 0)
+    spent = sorted((day, net) for day, (orders, gross, net) in days.items() if orders and (net > 0 or not gross))
     first = spent[0][0] if spent else None
     return {
         "is_buyer": bool(ordered),

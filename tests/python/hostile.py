@@ -1,8 +1,7 @@
 """Small raw data with all the dirt at once: what the books must survive without ever telling two stories.
 
-A plan is drawn from a seed: messages of a shop in New York around the clock change of March 2025, and the files that bring
-them, some of them late. Everything that a message says is decided here, so that another reading of the rules
-(books_oracle.py) can be held against the models'.
+A plan is drawn from a seed: messages of a shop in New York around the clock change of March 2025, and the files that
+bring them, some of them late. books_oracle.py says what should become of it.
 """
 
 from __future__ import annotations
@@ -182,8 +181,8 @@ class _Shop:
         )
         received = midnight + timedelta(seconds=seconds, milliseconds=self.chance.randint(0, 999))
         kind = self.chance.choices(
-            [self.browse, self.mail, self.identify, self.order, self.change, self.refund, self.repeat, self.alias, self.reject,
-             self.server_side],
+            [self.browse, self.mail, self.identify, self.order, self.change, self.refund, self.repeat, self.alias,
+             self.reject, self.server_side],
             weights=[26, 8, 9, 14, 10, 10, 10, 4, 6, 4],
         )[0]  # fmt: skip
         made = kind(received)
@@ -278,7 +277,8 @@ class _Shop:
         return [
             {
                 "product_id": f"p{self.chance.randint(1, 8)}", "name": "Shoe", "category": "shoes", "brand": "Good",
-                "price": self.chance.choice([9.99, "20.00", 33.33, 0, None, 100]), "quantity": self.chance.choice([1, 1, 2, "3"]),
+                "price": self.chance.choice([9.99, "20.00", 33.33, 0, None, 100]),
+                "quantity": self.chance.choice([1, 1, 2, "3"]),
             }
             for _ in range(self.chance.choice([1, 1, 2, 3]))
         ]  # fmt: skip
@@ -315,9 +315,9 @@ class _Shop:
         })  # fmt: skip
         found = [completed]
         if self.chance.random() < 0.12:  # the same order again, as another message, perhaps worth something else
-            again = self.message(received + timedelta(hours=self.chance.randint(0, 90)), "track", event="Order Completed", **buyer,
-                                 properties=completed["properties"] | self.chance.choice([{}, {"revenue": 7, "subtotal": 7}]))  # fmt: skip
-            found.append(again)
+            again = completed["properties"] | self.chance.choice([{}, {"revenue": 7, "subtotal": 7}])
+            later = received + timedelta(hours=self.chance.randint(0, 90))
+            found.append(self.message(later, "track", event="Order Completed", **buyer, properties=again))
         if self.chance.random() < 0.1:  # its refund overtakes it
             early = received - timedelta(hours=self.chance.randint(1, 70))
             found.append(self.message(early, "track", event="Order Refunded", **buyer, properties={
@@ -389,6 +389,12 @@ class _Shop:
             {"event": "Order Completed", "properties": order | {"revenue": 1e9}},
             {"event": "Order Completed", "properties": {"order_id": "empty"}},
             {"event": "Order Completed", "properties": order | {"currency": "XXX"}},
+            {"event": "Order Completed", "properties": order | {"products": "a hat"}},
+            {"event": "Order Completed", "properties": order | {"products": {"product_id": "p1"}}},
+            {"event": "Order Completed", "properties": order | {"products": [{"price": 1e15, "quantity": 1e6}]}},
+            {"event": "Order Completed", "properties": order | {"products": [{"price": 5, "quantity": 1e14}, None, 3]}},
+            {"timestamp": "294247-01-10 04:00:54", "received_at": None}, {"received_at": "294247-01-10 04:00:54"},
+            {"timestamp": "infinity"}, {"timestamp": "290308-12-21 (BC) 19:59:06"},
         ]  # fmt: skip
         return [good | self.chance.choice(faults)]
 

@@ -16,15 +16,15 @@ from orchestration import raw_files
 from orchestration.refresh import Refresh, refresh
 from orchestration.settings import Settings
 
-LAYERS = ("intermediate", "macro_segments", "lifetime_value", "micro_segments", "marts", "quality")
+LAYERS = ("staging", "intermediate", "macro_segments", "lifetime_value", "micro_segments", "marts", "quality")
 #: What a run leaves of its own work: the steps to the scores of the snapshots that it built, and no others.
 STEPS_OF_A_RUN = {
     "lifetime_value.ltv_sufficient_statistics", "lifetime_value.ltv_spend_statistics", "lifetime_value.ltv_factor_keys",
     "lifetime_value.ltv_factors", "lifetime_value.ltv_nodes", "lifetime_value.ltv_scoring_fits",
-    "lifetime_value.ltv_new_parameter_fits", "micro_segments.micro_base_layers",
+    "lifetime_value.ltv_new_parameter_fits",
 }  # fmt: skip
 #: Columns that name the run itself.
-RUN_COLUMNS = {"run_id", "is_built_now"}
+RUN_COLUMNS = {"run_id", "is_built_now", "path"}
 
 
 class Rehearsal:
@@ -39,16 +39,18 @@ class Rehearsal:
         return refresh(self.settings, as_of=as_of, own_raw=True, now=now.replace(tzinfo=UTC), progress=False)
 
     def rebuilt(self, dataset: str, now: datetime, as_of: date | None = None, raw: Path | None = None) -> Rehearsal:
-        """The same raw files (or the same rows in `raw`, in another order) and the same manifest, in an empty warehouse."""
+        """The same files and manifest in an empty warehouse. `raw`: the same rows in another order."""
         other = Rehearsal(self.settings.home, dataset, raw or self.raw)
         shutil.copytree(self.settings.manifest, other.settings.manifest)
         if raw:
             closed_through, files = raw_files.read_manifest(other.settings)
-            paths = {name: (path, size, modified) for name, path, size, modified in raw_files.list_files(str(raw))}
-            raw_files.write_manifest(other.settings, closed_through, [
-                replace(file, size=paths[file.file][1], modified=paths[file.file][2], fingerprint=raw_files.fingerprint(*paths[file.file]))
+            found = {name: details for name, *details in raw_files.list_files(str(raw))}
+            moved = [
+                replace(file, size=size, modified=modified, fingerprint=raw_files.fingerprint(path, size, modified))
                 for file in files
-            ])  # fmt: skip
+                for path, size, modified in [found[file.file]]
+            ]
+            raw_files.write_manifest(other.settings, closed_through, moved)
         other.refresh(now, as_of)
         return other
 

@@ -18,12 +18,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hostile import as_line, parquet_table
-from rehearsal import Rehearsal
 
+from hostile import as_line, parquet_table
 from orchestration import datasets, dbt
 from orchestration.errors import StrataError
 from orchestration.settings import PROJECT_DIR
+from rehearsal import Rehearsal
 
 NOW = datetime(2025, 6, 3, 12)
 
@@ -33,7 +33,8 @@ Message = dict[str, Any]
 def message(number: int, event: str, day: int, **more: Any) -> Message:
     """A track message of a day in May 2025; `properties` and the rest of the contract by keyword."""
     return {
-        "message_id": f"m{number}", "type": "track", "event": event, "timestamp": f"2025-05-{day:02}T15:00:{number % 60:02}Z",
+        "message_id": f"m{number}", "type": "track", "event": event,
+        "timestamp": f"2025-05-{day:02}T15:00:{number % 60:02}Z",
         "received_at": f"2025-05-{day:02}T15:01:00Z", **more,
     }  # fmt: skip
 
@@ -238,12 +239,14 @@ def test_a_test_that_fails_names_itself_and_leaves_the_publication(
 FORMS = ("camel", "snake", "zipped", "text", "native", "nested")
 EVERYTHING: list[Message] = [
     message(1, "Order Completed", 2, user_id="ann", anonymous_id="phone", properties=MONEY | {"products": PRODUCTS}),
-    message(2, "Order Completed", 2, user_id="ann", properties=MONEY | {"order_id": "o2", "products": json.dumps(PRODUCTS)}),
+    message(2, "Order Completed", 2, user_id="ann",
+            properties=MONEY | {"order_id": "o2", "products": json.dumps(PRODUCTS)}),
     message(3, "Order Refunded", 3, user_id="ann", properties={"order_id": "o1", "total": "25.00"}),
     message(4, "Product Viewed", 3, anonymous_id="phone", properties={"product_id": "hat"},
             context={"campaign": {"source": "mail", "name": "spring"}}),
     message(5, "Product Reviewed", 4, user_id="ann", properties={"product_id": "hat", "rating": "4"}),
-    message(6, "", 4, user_id="ann") | {"type": "identify", "event": None, "traits": {"address": {"country": "US"}, "age": 31}},
+    message(6, "", 4, user_id="ann")
+    | {"type": "identify", "event": None, "traits": {"address": {"country": "US"}, "age": 31}},
     message(7, "", 4, user_id="anne") | {"type": "alias", "event": None, "previous_id": "ann"},
     message(7, "", 5, user_id="anne") | {"type": "alias", "event": None, "previous_id": "ann"},
     message(8, "Product Viewed", 5, properties={"product_id": "hat"}),
@@ -292,8 +295,8 @@ def test_every_form_of_raw_messages_gives_the_same_rows(home: Path, shop: Rehear
     books.refresh(NOW)
 
     for select in (
-        "message_id, received_date, outcome, reject_reason, event, user_id, anonymous_id, previous_id, event_at, received_at, "
-        "product_id, utm_source, order_id, order_amount, order_tax from staging.stg_messages",
+        "message_id, received_date, outcome, reject_reason, event, user_id, anonymous_id, previous_id, event_at, "
+        "received_at, product_id, utm_source, order_id, order_amount, order_tax from staging.stg_messages",
         "message_id, line_number, product_id, category, unit_price, quantity from staging.stg_order_lines",
         "order_id, entry_type, received_date, revenue, refunded_revenue, items from intermediate.int_order_entries",
         "customer_id, orders, net_revenue, country, age_band, acquisition_source from marts.customers",
@@ -359,7 +362,8 @@ def test_public_totals_are_reconciled_to_the_cent(home: Path, business: Callable
     books = refreshed(home, dataset, business)
     lines = published(
         books,
-        "select line_number, order_currency, messages, amount, amount_reporting_currency from quality.revenue_reconciliation",
+        "select line_number, order_currency, messages, amount, amount_reporting_currency "
+        "from quality.revenue_reconciliation",
     )
     assert (10, "USD", orders, revenue, None) in lines
     assert (90, "USD", orders, revenue, revenue) in lines

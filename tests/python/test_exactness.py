@@ -11,14 +11,14 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import books_oracle
-import hostile
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from rehearsal import Rehearsal, differences
 
+import books_oracle
+import hostile
 from orchestration import datasets
+from rehearsal import Rehearsal, differences
 
 #: Each example is several refreshes.
 EXAMPLES = 12 if os.environ.get("SLOW") else 2
@@ -64,7 +64,9 @@ def test_books_tell_one_story_however_they_were_kept(home: Path, names: Iterator
 def runs(draw: st.DrawFn) -> list[tuple[datetime, date | None]]:
     """Times of the clock in rising order, some with an AS_OF; the last without."""
     now, found = datetime(2025, 2, 25), []
-    for gap_hours, days_back in draw(st.lists(st.tuples(st.integers(20, 400), st.integers(0, 20)), min_size=2, max_size=3)):
+    for gap_hours, days_back in draw(
+        st.lists(st.tuples(st.integers(20, 400), st.integers(0, 20)), min_size=2, max_size=3)
+    ):
         now += timedelta(hours=gap_hours)
         as_of = max(now.date() - timedelta(days=days_back), hostile.FIRST_DAY) if days_back > 6 else None
         found.append((now, as_of))
@@ -155,7 +157,8 @@ def disagreements(books: Rehearsal) -> list[str]:
         customers = oracle.customers(day)
         columns = list(next(iter(oracle.customers(as_of).values())))
         rows = books.query(
-            f"select customer_id, {', '.join(columns)} from intermediate.int_customer_snapshots where snapshot_date = '{day}'"
+            f"select customer_id, {', '.join(columns)} from intermediate.int_customer_snapshots "
+            f"where snapshot_date = '{day}'"
         )
         actual = {customer: dict(zip(columns, values, strict=True)) for customer, *values in rows}
         compare(f"customer as of {day}", actual, customers)
@@ -179,7 +182,7 @@ ENTRY_SUMS = (
 
 
 def posted_orders(books: Rehearsal) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-    """(order, received date) -> what the journal posted about it; and (order, received date, refund date) -> refunded."""
+    """(order, received date) -> what the journal posted; (order, received date, refund date) -> refunded."""
     sums = ", ".join(f"sum({name})" for name in ENTRY_SUMS)
     rows = books.query(
         f"select order_id, received_date, event_date, order_currency, is_user, actor_id, {sums} "

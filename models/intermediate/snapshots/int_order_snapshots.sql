@@ -1,5 +1,6 @@
 -- Everything about a customer that orders tell, as known on the snapshot date. Purchase days as the purchase models
--- want them: same customer and business day is one purchase, refunds netted in, days at or below zero dropped.
+-- want them: same customer and business day is one purchase, refunds netted in. A day on which nothing is left of what was
+-- paid is dropped; a day with nothing but free orders is a purchase, as in the published figures for CDNOW.
 with snapshot_dates as (
 
     select snapshot_date
@@ -35,7 +36,7 @@ purchases as (
 
     select
         *,
-        net_revenue > 0 or (orders > 0 and revenue = 0 and net_revenue = 0) as is_purchase
+        orders > 0 and (net_revenue > 0 or revenue = 0) as is_purchase
     from days
 
 ),
@@ -79,9 +80,8 @@ final as (
             when is_purchase then {{ dbt.datediff('first_purchase_date', 'event_date', 'day') }}
         end) as bigint) as recency_days,
         cast(max(case when event_date = first_purchase_date then days_ago end) as bigint) as age_days,
-        cast(sum(case
-            when is_purchase and event_date > first_purchase_date then net_revenue
-        end) as decimal(18, 2)) as repeat_spend
+        cast(sum(case when is_purchase and event_date > first_purchase_date then net_revenue end) as decimal(18, 2))
+            as repeat_spend
     from numbered
     group by snapshot_date, customer_id
 

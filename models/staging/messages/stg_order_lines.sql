@@ -20,6 +20,18 @@ unnested as (
 
 ),
 
+-- A price or quantity that can't be true says nothing; the order's own amount does.
+{% set largest = 'cast(' ~ var('largest_plausible_amount') ~ ' as double)' -%}
+typed as (
+
+    select
+        *,
+        try_cast({{ item('texts', 6) }} as double) as price_stated,
+        coalesce(try_cast({{ item('texts', 7) }} as double), 1) as quantity_stated
+    from unnested
+
+),
+
 final as (
 
     select
@@ -31,9 +43,16 @@ final as (
         {{ item('texts', 3) }} as product_name,
         {{ item('texts', 4) }} as category,
         {{ item('texts', 5) }} as brand,
-        try_cast({{ item('texts', 6) }} as decimal(18, 2)) as unit_price,
-        coalesce(try_cast({{ item('texts', 7) }} as decimal(18, 3)), 1) as quantity
-    from unnested
+        case
+            when abs(price_stated) <= {{ largest }} and abs(price_stated * quantity_stated) <= {{ largest }}
+                then try_cast({{ item('texts', 6) }} as decimal(18, 2))
+        end as unit_price,
+        case
+            when abs(quantity_stated) <= {{ largest }}
+                then coalesce(try_cast({{ item('texts', 7) }} as decimal(18, 3)), 1)
+            else 1
+        end as quantity
+    from typed
 
 )
 

@@ -1,9 +1,29 @@
 -- depends_on: {{ source('raw', 'messages') }}
 {{ config(materialized='view') }}
 
-with raw_messages as (
+with read_messages as (
 
     {{ read_raw_messages() }}
+
+),
+
+-- An instant beyond all calendars can't be reckoned with: it is as good as unreadable.
+raw_messages as (
+
+    select
+        path,
+        line,
+        {% for column in raw_text_columns() -%}
+        {{ column }},
+        {% endfor -%}
+        {% for instant in ['happened_at', 'received_at'] -%}
+        case
+            when {{ instant }} >= cast('1900-01-01' as timestamp) and {{ instant }} < cast('2200-01-01' as timestamp)
+                then {{ instant }}
+        end as {{ instant }},
+        {% endfor -%}
+        received_at_text
+    from read_messages
 
 ),
 
