@@ -66,7 +66,7 @@ rounded as (
         cast(round(probability_alive, 10) as decimal(18, 10)) as probability_alive,
         cast(round(1.0 - probability_alive, 10) as decimal(18, 10)) as churn_risk,
         {%- for days in horizons %}
-        cast(round(expected_orders_{{ days }}d, 10) as decimal(18, 10)) as expected_orders_{{ days }}d,
+        cast(round(expected_orders_{{ days }}d, 6) as decimal(18, 6)) as expected_orders_{{ days }}d,
         {%- endfor %}
         cast(round(expected_spend, 6) as decimal(18, 6)) as expected_spend,
         case
@@ -80,12 +80,12 @@ rounded as (
         {%- for days in horizons %}
         cast(round(ltv_{{ days }}d, 2) as decimal(18, 2)) as predicted_ltv_{{ days }}d,
         {%- endfor %}
+        {%- for direction in range(1, 8) %}
+        case when is_valued then cast(round(shift_{{ direction }}, 4) as decimal(18, 4)) end
+            as predicted_ltv_365d_shift_{{ direction }},
+        {%- endfor %}
         case when is_valued then cast(round(greatest(ltv_365d_variance, 0.0), 4) as decimal(38, 4)) end
             as predicted_ltv_365d_variance
-        {%- for direction in range(1, 8) %},
-        case when is_valued then cast(round(shift_{{ direction }}, 4) as decimal(18, 4)) end
-            as predicted_ltv_365d_shift_{{ direction }}
-        {%- endfor %}
     from shifted
 ),
 
@@ -115,8 +115,8 @@ select
     {%- endfor %}
     predicted_ltv_365d_low,
     predicted_ltv_365d_high,
-    predicted_ltv_365d_variance,
     {%- for direction in range(1, 8) %}
-    predicted_ltv_365d_shift_{{ direction }}{{ ',' if not loop.last }}
+    predicted_ltv_365d_shift_{{ direction }},
     {%- endfor %}
+    predicted_ltv_365d_variance
 from final

@@ -41,11 +41,11 @@ ages as (
 
 taus as (
     select
-        *,
         {%- for days in horizons %}
         cast({{ days }} as double) / (7.0 * age) as tau_{{ days }}d,
-        ln(1.0 + cast({{ days }} as double) / (7.0 * age)) as y_{{ days }}d{{ ',' if not loop.last }}
+        ln(1.0 + cast({{ days }} as double) / (7.0 * age)) as y_{{ days }}d,
         {%- endfor %}
+        *
     from ages
 ),
 
@@ -84,7 +84,6 @@ node_values as (
         nodes.p,
         nodes.log_p,
         nodes.log_stay,
-        pow(1.0 + nodes.p * points.tau_365d, points.decay) as survival_365d,
         {%- for days in horizons %}
         {{ ltv_orders_given_p('nodes.p', 'points.n', 'points.tau_' ~ days ~ 'd') }} as orders_{{ days }}d,
         {%- endfor %}
@@ -92,8 +91,9 @@ node_values as (
         {%- for node in rule %}
         {{ '+ ' if not loop.first }}points.rate_{{ days }}d_{{ loop.index }}
         * pow(1.0 + nodes.p * points.tau_{{ days }}d_{{ loop.index }}, points.decay)
-        {%- endfor %} as discounted_until_{{ days }}d{{ ',' if not loop.last }}
+        {%- endfor %} as discounted_until_{{ days }}d,
         {%- endfor %}
+        pow(1.0 + nodes.p * points.tau_365d, points.decay) as survival_365d
     from points
     inner join nodes
         on
@@ -133,11 +133,11 @@ expectations as (
 
 final as (
     select
-        *,
         {%- for days in horizons %}
         {% for earlier in horizons if earlier <= days %}{{ ' + ' if not loop.first }}discounted_until_{{ earlier }}d
-        {%- endfor %} as discounted_orders_{{ days }}d{{ ',' if not loop.last }}
+        {%- endfor %} as discounted_orders_{{ days }}d,
         {%- endfor %}
+        *
     from expectations
 )
 

@@ -61,10 +61,10 @@ select
     a,
     b,
     is_spend_modelled,
+    {%- for name in ltv_triangle_columns('step') %}
+    {{ name }},
+    {%- endfor %}
     p,
     q,
-    gamma,
-    {%- for name in ltv_triangle_columns('step') %}
-    {{ name }}{{ ',' if not loop.last }}
-    {%- endfor %}
+    gamma
 from final

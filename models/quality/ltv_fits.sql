@@ -32,11 +32,6 @@ select
     spend_fit_status,
     is_used,
     is_used_reason,
-    customers,
-    repeat_buyers,
-    spend_repeat_buyers,
-    frequency_cap,
-    customers_set_aside,
     se_r,
     se_alpha,
     se_a,
@@ -45,6 +40,11 @@ select
     se_q,
     se_gamma,
     {%- for name in ltv_triangle_columns('cov') %}
-    {{ name }}{{ ',' if not loop.last }}
+    {{ name }},
     {%- endfor %}
+    customers,
+    repeat_buyers,
+    spend_repeat_buyers,
+    frequency_cap,
+    customers_set_aside
 from final
