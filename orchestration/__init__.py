@@ -2,6 +2,6 @@
 
 import os
 
-# The fits' matrices are small: several BLAS threads only wait for each other (three times the CPU), and what they add up
-# differs from run to run.
+# The fits' matrices are small: several BLAS threads only wait for each other (three times the CPU), and what they add
+# up differs from run to run.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
