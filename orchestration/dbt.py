@@ -97,7 +97,7 @@ def build(
     target = settings.home / "target"
     common = [
         "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR), "--target-path", str(target),
-        "--log-path", str(settings.home / "logs"), "--quiet", "--no-version-check", "--log-level-file", "info",
+        "--log-path", str(settings.home / "logs"), "--log-level", "none", "--no-version-check", "--log-level-file", "info",
     ]  # fmt: skip
     parsed = dbtRunner().invoke(["parse", *common])
     if not parsed.success:
@@ -122,12 +122,18 @@ def build(
         layer = node.node.fqn[1] if node.node.resource_type == "model" else f"{node.node.resource_type}s"
         outcome.seconds[layer] = outcome.seconds.get(layer, 0.0) + node.execution_time
         if node.status in ("error", "fail"):
-            failures.append(f"  {node.node.resource_type} {node.node.name}: {(node.message or '').strip()}")
+            failures.append(f"  {node.node.resource_type} {node.node.name}: {first_words(node.message or '')}")
         elif node.node.resource_type == "test" and node.status == "pass":
             outcome.checks_passed += 1
     if failures:
         raise StrataError("dbt build failed:\n" + "\n".join(failures))
     return outcome
+
+
+def first_words(message: str) -> str:
+    """What dbt says of a failure, without the macros that it came through."""
+    lines = [line.rstrip() for line in message.strip().splitlines()]
+    return "\n".join(line for line in lines if line and not line.lstrip().startswith(("> in ", "> called by ")))
 
 
 class ProgressBar:
