@@ -57,7 +57,11 @@ named as (
     select
         *,
         {{ blank_to_null(item('order_values', 1)) }} as order_id,
-        upper(coalesce({{ blank_to_null(item('order_values', 2)) }}, '{{ var("reporting_currency") }}')) as currency,
+        -- An order that states no currency is in the reporting currency; a later message about it, in the order's own.
+        upper(coalesce(
+            {{ blank_to_null(item('order_values', 2)) }},
+            case when event = 'Order Completed' then '{{ var("reporting_currency") }}' end
+        )) as currency,
         {% for amount in ['revenue', 'subtotal', 'total', 'shipping', 'tax', 'discount'] -%}
         {{ blank_to_null(item('order_values', loop.index + 2)) }} as {{ amount }}_text,
         try_cast({{ blank_to_null(item('order_values', loop.index + 2)) }} as decimal(18, 2)) as {{ amount }},
@@ -72,7 +76,7 @@ rated as (
     select
         named.*,
         case
-            when named.currency = '{{ var("reporting_currency") }}' then 1
+            when coalesce(named.currency, '{{ var("reporting_currency") }}') = '{{ var("reporting_currency") }}' then 1
             else exchange_rates.rate_to_reporting
         end as rate_to_reporting
     from named
@@ -161,7 +165,7 @@ judged as (
             when family = 'order' and rate_to_reporting is null then 'currency with no rate'
         end as reject_reason,
         line,
-        happened_at,
+        happened_at_text,
         received_at_text,
         properties as raw_properties,
         traits as raw_traits,

@@ -4,6 +4,6 @@
 {% macro raw_message_text() -%}
     coalesce(line, {{ json_object([
         'message_id', 'type', 'event', 'anonymous_id', 'user_id', 'previous_id', 'group_id',
-        'happened_at', 'received_at_text', 'raw_properties', 'raw_traits', 'raw_context',
+        'happened_at_text', 'received_at_text', 'raw_properties', 'raw_traits', 'raw_context',
     ]) }})
 {%- endmacro %}

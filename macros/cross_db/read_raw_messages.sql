@@ -2,7 +2,7 @@
    Usage: read_raw_messages()
    Output: a query with the columns path, line (text of a JSON line, null for Parquet), message_id, type, event,
    anonymous_id, user_id, previous_id, group_id, happened_at, received_at (naive UTC timestamps, null where unreadable),
-   received_at_text, properties, traits, context (JSON texts).
+   happened_at_text, received_at_text (as they were written), properties, traits, context (JSON texts).
    Files are picked when the query is compiled: only literal names prune, and a list of globs fails on an empty one. #}
 {% macro read_raw_messages() -%}
     {{ return(adapter.dispatch('read_raw_messages', 'strata')()) }}
@@ -33,6 +33,7 @@
         {% endfor -%}
         cast(null as timestamp) as happened_at,
         cast(null as timestamp) as received_at,
+        cast(null as varchar) as happened_at_text,
         cast(null as varchar) as received_at_text
     where 1 = 0
     {% for columns_json, paths in groups.items() -%}
@@ -52,7 +53,8 @@
         {% endfor -%}
         {{ raw_instant(columns.get('timestamp')) }} as happened_at,
         {{ raw_instant(columns.get('received_at')) }} as received_at,
-        {% if columns.get('received_at') %}cast({{ adapter.quote(columns['received_at'][0]) }} as varchar){% else %}null{% endif %} as received_at_text
+        {{ raw_instant_text(columns.get('timestamp')) }} as happened_at_text,
+        {{ raw_instant_text(columns.get('received_at')) }} as received_at_text
     from read_parquet([{{ paths | join(', ') }}], filename = true)
     {% else %}
     select
@@ -70,6 +72,7 @@
         found[15] as context,
         try_cast(found[16] as timestamp) as happened_at,
         try_cast(coalesce(found[17], found[18]) as timestamp) as received_at,
+        found[16] as happened_at_text,
         coalesce(found[17], found[18]) as received_at_text
     from (
         select
@@ -91,6 +94,10 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{% macro raw_instant_text(found) -%}
+    {% if found %}cast({{ adapter.quote(found[0]) }} as varchar){% else %}cast(null as varchar){% endif %}
+{%- endmacro %}
+
 {% macro raw_instant(found) -%}
     {%- if not found -%}cast(null as timestamp)
     {%- elif found[1] == 'TIMESTAMP WITH TIME ZONE' -%}make_timestamp(epoch_us({{ adapter.quote(found[0]) }}))
@@ -108,6 +115,7 @@
         {% endfor -%}
         try_cast(`timestamp` as timestamp) as happened_at,
         try_cast(received_at as timestamp) as received_at,
+        cast(`timestamp` as string) as happened_at_text,
         cast(received_at as string) as received_at_text
     from parquet.`{{ var('raw_root') }}/events`
 {%- endmacro %}

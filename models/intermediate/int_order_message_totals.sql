@@ -1,6 +1,6 @@
--- What the messages themselves say was sold, refunded or rejected, per currency: read straight from the messages, apart
--- from the journal of orders that it is held against. One row per currency and kind of amount.
-with order_messages as (
+-- What the order messages themselves come to, per currency: taken straight from the messages as of the day, in one go,
+-- apart from the journal, which gets there posting day by posting day. The two must agree to the cent.
+with messages as (
 
     select * from {{ ref('stg_order_messages') }}
     where received_date <= {{ as_of() }}
@@ -18,59 +18,126 @@ line_totals as (
 
 ),
 
-amounts as (
+firsts as (
 
     select
-        order_messages.*,
-        coalesce(order_messages.amount, line_totals.amount - order_messages.discount, 0) as stated_amount,
+        order_id,
+        message_id,
+        currency as order_currency,
+        rate_to_reporting as order_rate
+    from messages
+    where message = 'Order Completed'
+    qualify
         row_number() over (
-            partition by order_messages.order_id, order_messages.message
-            order by
-                order_messages.received_date nulls last,
-                order_messages.received_at nulls last,
-                order_messages.message_id nulls last
-        ) as message_number,
-        max(case when order_messages.message = 'Order Completed' then 1 else 0 end) over (
-            partition by order_messages.order_id
-        ) as has_order
-    from order_messages
-    left join line_totals on order_messages.message_id = line_totals.message_id
+            partition by order_id order by received_date nulls last, received_at nulls last, message_id nulls last
+        ) = 1
+
+),
+
+-- In the order's currency; what only the lines of an earlier message tell is left to the journal's own tests.
+stated as (
+
+    select
+        messages.order_id,
+        messages.message,
+        messages.message_id,
+        messages.event_at,
+        messages.received_at,
+        coalesce(firsts.order_currency, messages.currency, '{{ var("reporting_currency") }}') as order_currency,
+        firsts.order_id is not null as has_order,
+        messages.message_id = firsts.message_id as is_first,
+        case
+            when coalesce(messages.currency, firsts.order_currency) = firsts.order_currency then amounts.amount
+            else cast(
+                amounts.amount * (cast(messages.rate_to_reporting as double) / cast(firsts.order_rate as double))
+                as decimal(18, 2)
+            )
+        end as amount
+    from messages
+    left join firsts on messages.order_id = firsts.order_id
+    left join (
+        select
+            messages.message_id,
+            coalesce(
+                messages.amount,
+                case
+                    when messages.message in ('Order Completed', 'Order Updated')
+                        then coalesce(greatest(line_totals.amount - messages.discount, 0), 0)
+                end
+            ) as amount
+        from messages
+        left join line_totals on messages.message_id = line_totals.message_id
+    ) as amounts on messages.message_id = amounts.message_id
+
+),
+
+orders as (
+
+    select
+        order_id,
+        order_currency,
+        max(case when is_first then amount end) as first_amount,
+        max_by(
+            amount, {{ struct({'event_at': 'event_at', 'received_at': 'received_at', 'message_id': 'message_id'}) }}
+        ) filter (where message in ('Order Completed', 'Order Updated')) as latest_amount,
+        max(case when message = 'Order Cancelled' then 1 else 0 end) as is_cancelled,
+        sum(case when message in ('Order Completed', 'Order Updated') and not is_first then 1 else 0 end) as changes,
+        sum(case when message = 'Order Refunded' then 1 else 0 end) as refunds,
+        sum(case when message = 'Order Refunded' then coalesce(amount, 0) else 0 end) as asked,
+        max(case when message = 'Order Refunded' and amount is null then 1 else 0 end) as is_refunded_whole
+    from stated
+    where has_order
+    group by order_id, order_currency
+
+),
+
+valued as (
+
+    select
+        *,
+        case when is_cancelled = 1 then 0 else latest_amount end as sold,
+        case
+            when is_cancelled = 1 then 0
+            when is_refunded_whole = 1 then latest_amount
+            else least(asked, latest_amount)
+        end as given
+    from orders
 
 ),
 
 kinds as (
 
+    select order_currency, 'completed' as kind, 1 as messages, first_amount as amount from valued
+    union all
+    select order_currency, 'changed' as kind, changes as messages, latest_amount - first_amount as amount from valued
+    union all
+    select order_currency, 'cancelled' as kind, is_cancelled as messages, sold - latest_amount as amount from valued
+    union all
+    select order_currency, 'refunded' as kind, refunds as messages, -given as amount from valued
+    union all
     select
-        currency as order_currency,
-        case
-            when message = 'Order Completed' and message_number = 1 then 'completed'
-            when message = 'Order Completed' then 'sent again'
-            when message = 'Order Refunded' and has_order = 1 then 'refund asked'
-            when message = 'Order Refunded' then 'refund without an order'
-            when has_order = 0 then 'change without an order'
-            else 'change'
-        end as kind,
-        stated_amount as amount
-    from amounts
-
-),
-
-rejected as (
-
+        order_currency,
+        'refund beyond the sale' as kind,
+        1 as messages,
+        asked - given as amount
+    from valued
+    where asked > given
+    union all
+    select
+        order_currency,
+        case message when 'Order Refunded' then 'refund without an order' else 'change without an order' end as kind,
+        1 as messages,
+        coalesce(amount, 0) as amount
+    from stated
+    where not has_order
+    union all
     select
         coalesce(order_currency, '{{ var("reporting_currency") }}') as order_currency,
         'rejected: ' || reject_reason as kind,
-        order_amount as amount
+        1 as messages,
+        coalesce(order_amount, 0) as amount
     from {{ ref('stg_messages') }}
     where outcome = 'rejected' and family = 'order' and received_date <= {{ as_of() }}
-
-),
-
-unioned as (
-
-    select * from kinds
-    union all
-    select * from rejected
 
 ),
 
@@ -79,9 +146,9 @@ final as (
     select
         order_currency,
         kind,
-        count(*) as messages,
-        cast(coalesce(sum(amount), 0) as decimal(18, 2)) as amount
-    from unioned
+        cast(sum(messages) as bigint) as messages,
+        cast(sum(amount) as decimal(18, 2)) as amount
+    from kinds
     group by order_currency, kind
 
 )

@@ -2,9 +2,10 @@
     config(
         materialized='incremental',
         incremental_strategy='append',
-        pre_hook="{{ drop_stale_snapshots('cutoff_date') }}"
+        pre_hook={'sql': "{{ drop_stale_snapshots('cutoff_date') }}", 'transaction': false}
     )
 }}
+-- The hook stands outside the model's transaction, which would not see the table that the Python model has just made.
 with new_parameter_fits as (
     select * from {{ ref('ltv_new_parameter_fits') }}
 )

@@ -1,8 +1,8 @@
 with first_days as (
 
     select least(
-        (select min(event_date) from {{ ref('int_order_entries') }}),
-        (select min(event_date) from {{ ref('int_actor_days') }}),
+        (select min(event_date) from {{ ref('int_order_entries') }} where received_date <= {{ as_of() }}),
+        (select min(event_date) from {{ ref('int_actor_days') }} where received_date <= {{ as_of() }}),
         {{ as_of() }}
     ) as first_day
 

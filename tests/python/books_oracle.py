@@ -174,8 +174,9 @@ class Books:
         is_priced = any(message.money[name] is not None for name in AMOUNTS[:3]) or bool(lines_of(message))
         if message.event in ("Order Completed", "Order Updated") and not is_priced:
             return "non-numeric or absurd amount"
-        message.currency = (str(properties.get("currency") or "").strip() or "USD").upper()
-        rate = self.rate(message.currency, message.event_date)
+        stated = str(properties.get("currency") or "").strip().upper()
+        message.currency = stated or ("USD" if message.event == "Order Completed" else "")
+        rate = self.rate(message.currency or "USD", message.event_date)
         if rate is None:
             return "currency with no rate"
         message.rate = rate
@@ -371,13 +372,13 @@ def state_of_order(messages: list[Posted]) -> OrderState:
     if amount is None:
         worth = [cents(price * quantity) for price, quantity in lines if price is not None]
         amount = max(sum(worth) - (latest.money["discount"] or ZERO), ZERO) if worth else ZERO
-    factor = ZERO if is_cancelled else latest.rate / first.rate
+    factor = ZERO if is_cancelled else in_order_currency(latest, first)
     own = {name: cents((latest.money[name] or ZERO) * factor) for name in ("discount", "tax", "shipping")}
     sold = cents(amount * factor)
     asked, refunded_by_day, given, refunded = ZERO, defaultdict(Decimal), ZERO, ZERO
     for m in sorted((m for m in messages if m.event == "Order Refunded"), key=recency):
         stated = net_amount(m)
-        asked += sold if stated is None else cents(stated * (m.rate / first.rate))
+        asked += sold if stated is None else cents(stated * in_order_currency(m, first))
         given, before = min(asked, sold), given
         # Rounded to date, so that all of it is all of it in either currency.
         share = cents(given * first.rate) - cents(before * first.rate)
@@ -427,6 +428,11 @@ def lines_of(message: Posted) -> list[tuple[Decimal | None, Decimal]] | None:
             price = None
         lines.append((price, quantity if abs(quantity) <= LARGEST_AMOUNT else Decimal(1)))
     return lines
+
+
+def in_order_currency(message: Posted, first: Posted) -> Decimal:
+    """What to multiply a later message's amounts with. One that states no currency is in the order's."""
+    return Decimal(1) if message.currency in ("", first.currency) else message.rate / first.rate
 
 
 def purchases(days: dict[date, list[Any]], snapshot: date) -> dict[str, Any]:

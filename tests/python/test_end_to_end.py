@@ -356,7 +356,7 @@ TOTALS = {
 }
 
 
-@pytest.mark.parametrize("dataset", TOTALS)
+@pytest.mark.parametrize("dataset", [pytest.param("cdnow", marks=pytest.mark.slow), "complete_journey"])
 def test_public_totals_are_reconciled_to_the_cent(home: Path, business: Callable[..., None], dataset: str) -> None:
     customers, orders, revenue = TOTALS[dataset]
     books = refreshed(home, dataset, business)

@@ -70,7 +70,7 @@ def runs(draw: st.DrawFn) -> list[tuple[datetime, date | None]]:
         now += timedelta(hours=gap_hours)
         as_of = max(now.date() - timedelta(days=days_back), hostile.FIRST_DAY) if days_back > 6 else None
         found.append((now, as_of))
-    return [*found, (now + timedelta(hours=draw(st.integers(0, 60))), None)]
+    return [*found, (now + timedelta(hours=draw(st.integers(1, 60))), None)]
 
 
 @settings(

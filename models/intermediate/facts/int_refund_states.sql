@@ -27,9 +27,11 @@ known as (
         refunds.received_at,
         case
             when refunds.amount is null then sale_states.revenue_order_currency
+            when coalesce(refunds.currency, sale_states.order_currency) = sale_states.order_currency then refunds.amount
             else
                 cast(
-                    refunds.amount * cast(refunds.rate_to_reporting / sale_states.order_rate as double)
+                    refunds.amount
+                    * (cast(refunds.rate_to_reporting as double) / cast(sale_states.order_rate as double))
                     as decimal(18, 2)
                 )
         end as asked

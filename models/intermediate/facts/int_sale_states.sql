@@ -113,7 +113,8 @@ valued as (
         firsts.*,
         case
             when latest.is_cancelled then 0
-            else cast(messages.rate_to_reporting / firsts.order_rate as double)
+            when coalesce(messages.currency, firsts.order_currency) = firsts.order_currency then 1
+            else cast(messages.rate_to_reporting as double) / cast(firsts.order_rate as double)
         end as factor,
         coalesce(messages.amount, greatest(line_totals.amount - messages.discount, 0), 0) as amount,
         messages.discount,

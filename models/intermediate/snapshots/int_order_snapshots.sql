@@ -1,6 +1,6 @@
 -- Everything about a customer that orders tell, as known on the snapshot date. Purchase days as the purchase models
--- want them: same customer and business day is one purchase, refunds netted in. A day on which nothing is left of what
--- was paid is dropped; a day with nothing but free orders is a purchase, as in the published figures for CDNOW.
+-- want them: same customer and business day is one purchase, refunds netted in. A day on which nothing is left of
+-- what was paid is dropped; a day with nothing but free orders is a purchase, as in the published figures for CDNOW.
 with snapshot_dates as (
 
     select snapshot_date

@@ -83,6 +83,7 @@ final as (
         {{ blank_to_null('group_id') }} as group_id,
         happened_at,
         received_at,
+        happened_at_text,
         received_at_text,
         posted_at,
         properties,
