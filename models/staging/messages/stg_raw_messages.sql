@@ -22,6 +22,7 @@ raw_messages as (
                 then {{ instant }}
         end as {{ instant }},
         {% endfor -%}
+        happened_at_text,
         received_at_text
     from read_messages
 
