@@ -42,7 +42,7 @@ check: $(INSTALLED) ## dry run: how columns are mapped, what would be rejected a
 	@$(BIN)/python -m orchestration check $(OPTIONS)
 
 test: $(INSTALLED) ## all tests (SLOW=1: also those that take minutes)
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(if $(SLOW),,-m "not slow")
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(if $(SLOW),,-m "not slow")
 
 lint: lint-python lint-sql lint-dbt lint-spark ## style, layers and both SQL dialects
 

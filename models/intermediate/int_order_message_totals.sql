@@ -34,40 +34,42 @@ firsts as (
 
 ),
 
--- In the order's currency; what only the lines of an earlier message tell is left to the journal's own tests.
+amounts as (
+
+    select
+        messages.*,
+        case
+            when messages.amount is not null or messages.message not in ('Order Completed', 'Order Updated')
+                then messages.amount
+            else coalesce(greatest(line_totals.amount - messages.discount, 0), 0)
+        end as stated_amount
+    from messages
+    left join line_totals on messages.message_id = line_totals.message_id
+
+),
+
 stated as (
 
     select
-        messages.order_id,
-        messages.message,
-        messages.message_id,
-        messages.event_at,
-        messages.received_at,
-        coalesce(firsts.order_currency, messages.currency, '{{ var("reporting_currency") }}') as order_currency,
+        amounts.order_id,
+        amounts.message,
+        amounts.message_id,
+        amounts.event_at,
+        amounts.received_at,
+        coalesce(firsts.order_currency, amounts.currency, '{{ var("reporting_currency") }}') as order_currency,
         firsts.order_id is not null as has_order,
-        messages.message_id = firsts.message_id as is_first,
+        amounts.message_id = firsts.message_id as is_first,
         case
-            when coalesce(messages.currency, firsts.order_currency) = firsts.order_currency then amounts.amount
-            else cast(
-                amounts.amount * (cast(messages.rate_to_reporting as double) / cast(firsts.order_rate as double))
-                as decimal(18, 2)
-            )
+            when coalesce(amounts.currency, firsts.order_currency) = firsts.order_currency then amounts.stated_amount
+            else
+                cast(
+                    amounts.stated_amount
+                    * (cast(amounts.rate_to_reporting as double) / cast(firsts.order_rate as double))
+                    as decimal(18, 2)
+                )
         end as amount
-    from messages
-    left join firsts on messages.order_id = firsts.order_id
-    left join (
-        select
-            messages.message_id,
-            coalesce(
-                messages.amount,
-                case
-                    when messages.message in ('Order Completed', 'Order Updated')
-                        then coalesce(greatest(line_totals.amount - messages.discount, 0), 0)
-                end
-            ) as amount
-        from messages
-        left join line_totals on messages.message_id = line_totals.message_id
-    ) as amounts on messages.message_id = amounts.message_id
+    from amounts
+    left join firsts on amounts.order_id = firsts.order_id
 
 ),
 
@@ -107,13 +109,33 @@ valued as (
 
 kinds as (
 
-    select order_currency, 'completed' as kind, 1 as messages, first_amount as amount from valued
+    select
+        order_currency,
+        'completed' as kind,
+        1 as messages,
+        first_amount as amount
+    from valued
     union all
-    select order_currency, 'changed' as kind, changes as messages, latest_amount - first_amount as amount from valued
+    select
+        order_currency,
+        'changed' as kind,
+        changes as messages,
+        latest_amount - first_amount as amount
+    from valued
     union all
-    select order_currency, 'cancelled' as kind, is_cancelled as messages, sold - latest_amount as amount from valued
+    select
+        order_currency,
+        'cancelled' as kind,
+        is_cancelled as messages,
+        sold - latest_amount as amount
+    from valued
     union all
-    select order_currency, 'refunded' as kind, refunds as messages, -given as amount from valued
+    select
+        order_currency,
+        'refunded' as kind,
+        refunds as messages,
+        -given as amount
+    from valued
     union all
     select
         order_currency,

@@ -1,10 +1,25 @@
-with first_days as (
+with entries as (
 
-    select least(
-        (select min(event_date) from {{ ref('int_order_entries') }} where received_date <= {{ as_of() }}),
-        (select min(event_date) from {{ ref('int_actor_days') }} where received_date <= {{ as_of() }}),
-        {{ as_of() }}
-    ) as first_day
+    select min(event_date) as first_day
+    from {{ ref('int_order_entries') }}
+    where received_date <= {{ as_of() }}
+
+),
+
+actor_days as (
+
+    select min(event_date) as first_day
+    from {{ ref('int_actor_days') }}
+    where received_date <= {{ as_of() }}
+
+),
+
+first_days as (
+
+    select
+        least(
+            (select entries.first_day from entries), (select actor_days.first_day from actor_days), {{ as_of() }}
+        ) as first_day
 
 ),
 

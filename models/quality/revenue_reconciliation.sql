@@ -1,5 +1,5 @@
--- From the messages to the marts, per currency: the lines with is_in_total are what the messages say; together they must
--- be what the marts hold. The other lines say what was not taken in, and why.
+-- From the messages to the marts, per currency: the lines with is_in_total are what the messages say; together they
+-- must be what the marts hold. The other lines say what was not taken in, and why.
 with messages as (
 
     select * from {{ ref('int_order_message_totals') }}
