@@ -64,7 +64,7 @@ dev: $(INSTALLED) ## Dagster at http://127.0.0.1:3000: the refresh as an asset, 
 	@mkdir -p .dagster && cp orchestration/dagster.yaml .dagster/
 	@DAGSTER_HOME="$(CURDIR)/.dagster" $(BIN)/dagster dev --module-name orchestration.definitions --host 127.0.0.1 --port 3000
 
-bench: $(INSTALLED) ## the figures of PERFORMANCE.md, side by side (SIZE=events)
+bench: $(INSTALLED) ## a full refresh against the scan of its columns, one more day against it (SIZE=events)
 	@$(BIN)/python -m benchmarks $${SIZE:+--events "$$SIZE"}
 
 clean: ## remove build files and caches; with DATASET=..., all that was made for that data set (your own raw files stay)

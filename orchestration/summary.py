@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 
@@ -43,6 +44,7 @@ VALUABLE = """
 def print_summary(done: Refresh) -> None:
     """Print what came in, who the customers are, what they are worth, where to look, and how long it took."""
     link = done.settings.published / "strata.duckdb"
+    shown = link.relative_to(Path.cwd()) if link.is_relative_to(Path.cwd()) else link
     with duckdb.connect(str(link), read_only=True) as db:
 
         def row(query: str) -> Sequence[int | Decimal]:
@@ -75,9 +77,9 @@ def print_summary(done: Refresh) -> None:
         for name, customers, value, low, high in valuable:
             print(f"  {name:<{width}}  {customers:>9,}  {value:>14,.2f}   {low:,.2f} to {high:,.2f}")
     if done.published:
-        print(f"\n  Published   {link}  ({size:,.1f} MB)")
+        print(f"\n  Published   {shown}  ({size:,.1f} MB)")
     else:
-        print(f"\n  Nothing new: the last publication stands  {link}")
+        print(f"\n  Nothing new: the last publication stands  {shown}")
     total = sum(done.seconds.values())
     print("  Seconds     " + ", ".join(f"{stage} {wall:.1f}" for stage, wall in done.seconds.items()), f"= {total:.1f}")
     if done.layer_seconds:

@@ -1,4 +1,4 @@
-"""DESIGN.md's rules once more, in plain Python, a message at a time: the answer that the models are held against.
+"""The rules of the books once more, in plain Python, a message at a time: the answer that the models are held against.
 
 Written from the design and the contract, without looking at speed. Nothing is shared with the models but the raw files,
 the manifest (which is as much input as they are) and the seed that says what each message is.

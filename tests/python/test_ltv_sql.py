@@ -17,7 +17,7 @@ from ltv_project import LtvProject, cdnow_purchase_days, customer_snapshots
 from orchestration.fit import ORDER_PARAMETERS, SPEND_PARAMETERS
 
 HORIZONS = (90, 180, 365, 1095)
-# LTV.md gives its figures at 13, 39, 52, 104 and 156 weeks; the interval needs 365 days
+# The published figures are at 13, 39, 52, 104 and 156 weeks; the interval needs 365 days
 WEEKS_OF_THE_PAPER = {"[90, 180, 365, 1095]": "[91, 273, 364, 365, 728, 1092]"}
 EVERYTHING = "int_customer_snapshots lifetime_value ltv_fits"
 GIVEN_FITS = "int_customer_snapshots ltv_scoring_fits ltv_factor_keys ltv_nodes ltv_factors ltv_order_estimates "
