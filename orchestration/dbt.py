@@ -97,7 +97,8 @@ def build(
     target = settings.home / "target"
     common = [
         "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR), "--target-path", str(target),
-        "--log-path", str(settings.home / "logs"), "--log-level", "none", "--no-version-check", "--log-level-file", "info",
+        "--log-path", str(settings.home / "logs"), "--log-level", "none", "--log-level-file", "info",
+        "--no-version-check",
     ]  # fmt: skip
     parsed = dbtRunner().invoke(["parse", *common])
     if not parsed.success:
