@@ -94,7 +94,7 @@ final as (
         customers.first_order_date,
         customers.last_order_date,
         cast({{ dbt.date_trunc('month', 'customers.first_order_date') }} as date) as cohort_month,
-        acquisition.acquisition_source,
+        attributes.acquisition_source,
         acquisition.acquisition_campaign as acquisition_campaign_id,
         snapshots.orders,
         snapshots.revenue,
