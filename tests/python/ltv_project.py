@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
 from orchestration.settings import PROJECT_DIR
@@ -76,6 +77,8 @@ class LtvProject:
         result = dbtRunner().invoke(
             [command, "--select", *select.split(), *where, *quiet, "--vars", json.dumps(values)]
         )
+        # dbt keeps the warehouse open, with settings of its own.
+        DuckDBConnectionManager.close_all_connections()
         messages = [f"{item.node.name}: {item.message}" for item in result.result or [] if item.status not in OK]
         assert result.success, messages or result.exception
 
