@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Literal
 
 import duckdb
-import yaml
 
+from orchestration.dbt import business_variables
 from orchestration.errors import StrataError
 from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.sources import Source, digest, locate_source, open_table, open_tables, quoted
@@ -59,7 +59,6 @@ REFERENCE_TABLES = {
 HEADER_LINE = re.compile(r"--\s*strata\.(\w+):\s*(.*?)\s*$")
 CHUNK_MESSAGES = 500_000
 CHUNK_DAYS = 60  # DuckDB keeps at most 100 files open in one partitioned write
-BUSINESS_VARIABLES_MARKER = "the business: yours to set"
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def describe(name: str) -> DatasetHeader:
         if match := HEADER_LINE.match(line):
             keys[match[1]] = match[2]
 
-    variables = {key: keys.pop(key) for key in list(keys) if key in business_variables()}
+    variables = {key: keys.pop(key) for key in list(keys) if key in business_variables({})}
     size = keys.pop("size", "")
     if size and not size.isdigit():
         raise StrataError(f"datasets/{name}.sql: strata.size is {size!r}; it must be a whole number.")
@@ -137,7 +136,7 @@ def describe(name: str) -> DatasetHeader:
     if keys:
         raise StrataError(
             f"datasets/{name}.sql: unknown header strata.{next(iter(keys))}. Known: description, source, "
-            f"needs_source, size, columns, tables, {', '.join(business_variables())}."
+            f"needs_source, size, columns, tables, {', '.join(business_variables({}))}."
         )
     return header
 
@@ -147,13 +146,6 @@ def _flag(name: str, keys: dict[str, str], key: str) -> bool:
     if value not in {"true", "false"}:
         raise StrataError(f"datasets/{name}.sql: strata.{key} is {value!r}; it must be true or false.")
     return value == "true"
-
-
-def business_variables() -> dict[str, object]:
-    """The variables of dbt_project.yml that describe a business, with their defaults (those below the marker there)."""
-    text = (PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8")
-    _, _, below = text.partition(BUSINESS_VARIABLES_MARKER)
-    return {key: value for key, value in yaml.safe_load(text)["vars"].items() if re.search(rf"^ +{key}:", below, re.M)}
 
 
 def variables_of(name: str) -> dict[str, str]:
@@ -264,7 +256,7 @@ def run_script(
             db.execute("set threads = 2")
             db.execute("set memory_limit = $1", [os.environ.get("STRATA_MEMORY_LIMIT", "8GB")])
             db.execute("set temp_directory = $1", [str(work / "spill")])
-            business = {**business_variables(), **header.variables}
+            business = {**business_variables({}), **header.variables}
             for name, value in {
                 "source": source.location if source else None,
                 "size": size,
@@ -509,10 +501,6 @@ def _column_types(db: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str
         [relation],
     ).fetchall()
     return dict(rows)
-
-
-def _is_table(db: duckdb.DuckDBPyConnection, relation: str) -> bool:
-    return bool(db.execute("select 1 from duckdb_tables() where table_name = $1", [relation]).fetchall())
 
 
 def _utc(moment: datetime) -> datetime:

@@ -126,7 +126,7 @@ def test_every_script_describes_itself_and_brings_only_known_headers():
     assert {"cdnow", "cdnow_sample", "complete_journey", "orders_csv", "segment_warehouse"} <= set(names)
     assert all(header.description for header in list_datasets())
     assert describe("cdnow").variables == {"business_timezone": "UTC", "reporting_currency": "USD"}
-    assert "run_from" not in datasets.business_variables()
+    assert "run_from" not in datasets.business_variables({})
 
 
 def test_unknown_names_and_headers_are_refused(scripts):
