@@ -1,14 +1,14 @@
-{# Purpose: the texts of a group in alphabetical order, joined by a comma and a space; nulls left out.
+{# Purpose: the texts of a group in alphabetical order, joined by a separator (a comma and a space); nulls left out.
    Usage: sorted_text('value') in a `group by`. (dbt.listagg ignores its order on Spark.)
    Output: text; empty where there is none. #}
-{% macro sorted_text(expression) -%}
-    {{ return(adapter.dispatch('sorted_text', 'strata')(expression)) }}
+{% macro sorted_text(expression, separator=', ') -%}
+    {{ return(adapter.dispatch('sorted_text', 'strata')(expression, separator)) }}
 {%- endmacro %}
 
-{% macro default__sorted_text(expression) -%}
-    coalesce(string_agg({{ expression }}, ', ' order by {{ expression }}), '')
+{% macro default__sorted_text(expression, separator) -%}
+    coalesce(string_agg({{ expression }}, '{{ separator }}' order by {{ expression }}), '')
 {%- endmacro %}
 
-{% macro spark__sorted_text(expression) -%}
-    array_join(array_sort(collect_list({{ expression }})), ', ')
+{% macro spark__sorted_text(expression, separator) -%}
+    array_join(array_sort(collect_list({{ expression }})), '{{ separator }}')
 {%- endmacro %}

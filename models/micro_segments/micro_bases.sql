@@ -37,6 +37,20 @@ cell_counts as (
 
 ),
 
+snapshot_dates as (
+
+    select distinct snapshot_date
+    from counted_dates
+
+),
+
+macro_segments as (
+
+    select distinct cell
+    from cell_counts
+
+),
+
 layered as (
 
     select
@@ -46,8 +60,8 @@ layered as (
         layers.attribute,
         macro_segments.cell as value,
         layers.min_customers
-    from (select distinct snapshot_date from counted_dates) as snapshot_dates
-    cross join (select distinct cell from cell_counts) as macro_segments
+    from snapshot_dates
+    cross join macro_segments
     cross join {{ ref('micro_segment_layers') }} as layers
     where layers.macro_segment = '*' and layers.layer = 0
 

@@ -1,5 +1,5 @@
--- Customers counted by all that layers see of them, whatever the tree makes of it. There are few combinations, so trees are
--- grown on these counts, and look back on those of earlier month-ends without touching customers again.
+-- Customers counted by all that layers see of them, whatever the tree makes of it. There are few combinations, so trees
+-- are grown on these counts, and look back on those of earlier month-ends without touching customers again.
 {% set values = [] -%}
 {% for layer in layer_numbers() %}{% do values.append('value_' ~ layer) %}{% endfor -%}
 with layer_values as (

@@ -12,10 +12,10 @@ with attributes as (
 layers_of_sets as (
 
     select
-        layer_set,
         {% for layer in layers -%}
-        max(case when layer = {{ layer }} then attribute end) as attribute_{{ layer }}{{ ',' if not loop.last }}
-        {% endfor %}
+        max(case when layer = {{ layer }} then attribute end) as attribute_{{ layer }},
+        {% endfor -%}
+        layer_set
     from {{ ref('micro_layers') }}
     group by layer_set
 
@@ -23,13 +23,21 @@ layers_of_sets as (
 
 bases as (
 
-    {% for base in ['macro_segment', "'Other customers'", "'All customers'"] -%}
-    select
+    select distinct
         macro_segment,
-        {{ base }} as base
+        macro_segment as base
     from attributes
-    {{ 'union' if not loop.last }}
-    {% endfor %}
+    union all
+    select distinct
+        macro_segment,
+        'Other customers' as base
+    from attributes
+    union all
+    select distinct
+        macro_segment,
+        'All customers' as base
+    from attributes
+
 ),
 
 sets as (

@@ -1,5 +1,5 @@
--- The nodes of each snapshot's tree with their names and rules, from the bases down. The child of all values that are not
--- kept is there at every split, also while nobody is in it: by the rules of the day, that is where an unseen value goes.
+-- The nodes of each snapshot's tree with their names and rules, from the bases down. The child of all values that are
+-- not kept is there at every split, also while nobody is in it: by the rules of the day, an unseen value goes there.
 {% set keys = ['snapshot_date', 'base', 'layer_set', 'layer', 'parent_id', 'attribute'] -%}
 with bases as (
 
