@@ -45,7 +45,9 @@ customers as (
 grouped as (
 
     select
-        {{ attributes | join(', ') }},
+        {% for attribute in attributes -%}
+        {{ attribute }},
+        {% endfor -%}
         {% for attribute in with_basis -%}
         sum({{ attribute }}_inferred) as {{ attribute }}_inferred,
         {% endfor -%}
@@ -71,7 +73,9 @@ named as (
             {%- endfor %}
         end as dimension,
         coalesce(
-            {{ attributes | join(',\n            ') }}
+            {% for attribute in attributes -%}
+            {{ attribute }}{{ ',' if not loop.last }}
+            {% endfor %}
         ) as dimension_value,
         customers,
         0 {%- for attribute in with_basis %}
