@@ -2,6 +2,7 @@
 -- value is unknown says nothing and is left out.
 {{ config(materialized='table') }}
 
+{% set allowed = "'" ~ var('sensitive_attributes_allowed') | join("', '") ~ "'" -%}
 {% set attributes, with_basis = [], [] -%}
 {% for attribute in attribute_columns() if not attribute.endswith('_basis') -%}
 {% do attributes.append(attribute) -%}
@@ -100,7 +101,7 @@ final as (
     inner join catalogue on named.dimension = catalogue.attribute
     where
         not catalogue.is_sensitive
-        or named.dimension in ('{{ var("sensitive_attributes_allowed") | join("', '") }}')
+        or named.dimension in ({{ allowed }})
 
 )
 
