@@ -1,6 +1,6 @@
 -- How much of the differences in later spend segments explain, beside RFM groups and macro-segments alone. Segments are
--- those of the month-end, spend is what came after it, and each customer's is predicted by the mean of the others in the
--- same group (leave-one-out), so that many small groups gain nothing by being many.
+-- those of the month-end, spend is what came after it, and each customer's is predicted by the mean of the others in
+-- the same group (leave-one-out), so that many small groups gain nothing by being many.
 {{ config(pre_hook="{{ drop_changed_windows() }}") }}
 
 {% set groupings = ['micro_segment', 'macro_segment', 'rfm_group'] -%}

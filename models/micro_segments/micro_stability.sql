@@ -1,5 +1,5 @@
--- How alike the segments of a month-end and of the one before are: the adjusted Rand index (Hubert and Arabie 1985) over
--- the customers of both, 1 for the same groups and 0 for what chance would give.
+-- How alike the segments of a month-end and of the one before are: the adjusted Rand index (Hubert and Arabie 1985)
+-- over the customers of both, 1 for the same groups and 0 for what chance would give.
 with month_ends as (
 
     select
