@@ -33,7 +33,10 @@ CUSTOMER_SNAPSHOTS = pa.schema(
 
 
 class LtvProject:
-    """A temporary dbt project: the LTV models and macros as they are, and int_customer_snapshots from a file."""
+    """A temporary dbt project: the LTV models and macros as they are, and int_customer_snapshots from a file.
+
+    A customer's macro-segment is what stands before a colon in its id, else Everybody.
+    """
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, replace: dict[str, str] | None = None) -> None:
         self.home = home
@@ -46,12 +49,18 @@ class LtvProject:
         for folder in ("macros", "models/lifetime_value", "tests/generic"):
             shutil.copytree(PROJECT_DIR / folder, home / folder)
         shutil.copy(PROJECT_DIR / "tests/assert_predicted_ltv_grows_with_the_horizon.sql", home / "tests")
+        shutil.copy(PROJECT_DIR / "models/docs.md", home / "models")
         (home / "models/quality").mkdir()
         for suffix in ("sql", "yml"):
             shutil.copy(PROJECT_DIR / f"models/quality/ltv_fits.{suffix}", home / "models/quality")
         (home / "models/intermediate").mkdir()
         (home / "models/intermediate/int_customer_snapshots.sql").write_text(
             "select * from read_parquet('{{ var('customer_snapshots_path') }}')"
+        )
+        (home / "models/macro_segments").mkdir()
+        (home / "models/macro_segments/macro_customer_snapshots.sql").write_text(
+            "select snapshot_date, customer_id, case when customer_id like '%:%' then split_part(customer_id, ':', 1) "
+            "else 'Everybody' end as macro_segment from {{ ref('int_customer_snapshots') }}"
         )
         for old, new in (replace or {}).items():
             for path in (home / "macros").rglob("*.sql"):
