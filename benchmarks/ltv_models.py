@@ -2,6 +2,7 @@
 
 Reads the publications of three data sets, fits every candidate up to a cut-off and compares what it says of the time
 after it with what happened. All of it concerns customers who had bought by the cut-off; later ones are left out.
+Purchase days are those that the publication knows, so that what is late or refunded is the same on both sides.
 
 The candidates are one family, MBG/CNBD-k (Reutterer, Platzer, Schroeder 2021, "Leveraging purchase regularity for
 predicting customer behavior the easy way"): purchase rates are Gamma(r, alpha) over customers, the time to a purchase
@@ -21,18 +22,15 @@ import duckdb
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import betaln, digamma, gammaln, logsumexp, softmax, xlogy
 from scipy.stats import spearmanr
 
 from orchestration.errors import StrataError
-from orchestration.fit import MAX_ABS_LOG_PARAMETER, ORDER_PARAMETERS, Floats, _maximise
+from orchestration.fit import ORDER_PARAMETERS, Floats, _maximise
 from orchestration.settings import Settings
 
 Ints = NDArray[np.int64]
 MONTHS = 12
-#: What may stand for the spread of the logarithms of the monthly factors; 0 is no season.
-SPREADS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 NO_SEASON = np.ones(MONTHS)
 
 
@@ -53,8 +51,6 @@ MODELS = (
     Model("MBG/CNBD-2", k=2),
     Model("MBG/CNBD-3", k=3),
     Model("MBG/NBD, season", is_seasonal=True),
-    Model("MBG/CNBD-2, season", k=2, is_seasonal=True),
-    Model("MBG/CNBD-3, season", k=3, is_seasonal=True),
 )
 
 
@@ -91,10 +87,19 @@ class Purchases:
     customer: Ints
     day: Ints
 
+    @property
+    def is_repeat(self) -> NDArray[np.bool_]:
+        """Whether a purchase is not its customer's first; shape (rows,)."""
+        return np.diff(self.customer, prepend=-1) == 0
+
+    @property
+    def is_last(self) -> NDArray[np.bool_]:
+        """Whether a purchase is its customer's last; shape (rows,)."""
+        return np.append(~self.is_repeat[1:], True)
+
     def of_customers_by(self, cutoff: int) -> Purchases:
         """Those of the customers whose first purchase is on the cut-off or before."""
-        is_first = np.diff(self.customer, prepend=-1) > 0
-        is_known = (self.day[is_first] <= cutoff)[self.customer]
+        is_known = (self.day[~self.is_repeat] <= cutoff)[self.customer]
         _, customer = np.unique(self.customer[is_known], return_inverse=True)
         return Purchases(customer, self.day[is_known])
 
@@ -109,29 +114,32 @@ class Purchases:
         )
 
 
+def month_of(day: Ints) -> Ints:
+    """The calendar month of days counted from 1970-01-01, January = 0."""
+    return day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % MONTHS
+
+
 @dataclass(frozen=True)
 class Calendar:
-    """The days from `start` on: weeks of each calendar month passed by the end of each, shape (days, 12)."""
+    """The days from `start` on: weeks of each calendar month that have passed since; shape (days, 12)."""
 
     start: int
-    months: Floats
-    month_of_day: Ints
+    weeks: Floats
 
     @classmethod
     def of(cls, start: int, end: int) -> Calendar:
-        """The calendar of the days start to end, counted from 1970-01-01; a purchase of day d happens at its end."""
-        month = np.arange(start, end + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % MONTHS
-        weeks = np.zeros((month.size, MONTHS))
-        weeks[np.arange(1, month.size), month[1:]] = 1.0 / 7.0
-        return cls(start, np.cumsum(weeks, axis=0), month)
+        """The calendar of the days start to end, counted from 1970-01-01. Purchases happen at the end of their day."""
+        weeks = np.zeros((end - start + 1, MONTHS))
+        weeks[np.arange(1, len(weeks)), month_of(np.arange(start + 1, end + 1))] = 1.0 / 7.0
+        return cls(start, np.cumsum(weeks, axis=0))
 
     def passed(self, day: Ints | int) -> Floats:
         """Weeks of each month passed by the end of a day; shape (..., 12)."""
-        return self.months[np.asarray(day) - self.start]
+        return self.weeks[np.asarray(day) - self.start]
 
-    def month(self, day: Ints) -> Ints:
-        """The calendar month of a day, January = 0."""
-        return self.month_of_day[day - self.start]
+    def clock(self, day: Ints | int, factors: Floats) -> Floats:
+        """Weeks passed by the end of a day, each as long as its month's factor says."""
+        return (self.weeks @ factors)[np.asarray(day) - self.start]  # one sum a day: equal days are equal times
 
 
 @dataclass(frozen=True)
@@ -152,19 +160,17 @@ class History:
     def of(cls, purchases: Purchases, until: int, calendar: Calendar, factors: Floats = NO_SEASON) -> History:
         """The history by the end of `until` of the customers in `purchases`, each of whom has bought by then."""
         seen = purchases.until(until)
-        clock = calendar.passed(seen.day) @ factors
-        is_repeat = np.diff(seen.customer, prepend=-1) == 0
-        first = clock[~is_repeat]
-        last = clock[np.append(~is_repeat[1:], True)]
+        clock = calendar.clock(seen.day, factors)
+        is_repeat = seen.is_repeat
+        first, last = clock[~is_repeat], clock[seen.is_last]
         who, size = seen.customer[is_repeat], first.size
         gaps = np.diff(clock, prepend=0.0)[is_repeat]
-        factor = factors[calendar.month(seen.day[is_repeat])]
         return cls(
             np.bincount(who, minlength=size),
             last - first,
-            float(calendar.passed(until) @ factors) - first,
+            calendar.clock(until, factors) - first,
             np.bincount(who, weights=np.log(gaps), minlength=size),
-            np.bincount(who, weights=np.log(factor), minlength=size),
+            np.bincount(who, weights=np.log(factors[month_of(seen.day[is_repeat])]), minlength=size),
         )
 
     def constant(self, k: int) -> Floats:
@@ -181,54 +187,41 @@ def log_terms(model: Model, parameters: Floats, x: Ints, t_x: Floats, T: Floats)
         B(a+1, b+x+m-1) / B(a, b)  alpha^r G(r+kx) / (G(r) (alpha+t_x)^(r+kx)), nil for x = 0 of BG.
     """
     r, alpha, a, b = parameters
-    k, beta = model.k, b + x + model.leaves_at_first
-    stage = np.arange(k)[:, None]
-    shape = r + k * x + stage
+    stage = np.arange(model.k)[:, None]
+    shape = r + model.k * x + stage
+    occasions = x + model.leaves_at_first
+    log_odds = np.where(occasions > 0, math.log(a) - np.log(b + np.maximum(occasions, 1) - 1.0), -np.inf)
     stays = gammaln(shape) - shape * np.log(alpha + T) + xlogy(stage, T - t_x) - gammaln(stage + 1)
-    odds = np.where(x + model.leaves_at_first > 0, a / np.where(x + model.leaves_at_first > 0, beta - 1.0, 1.0), 0.0)
-    with np.errstate(divide="ignore"):
-        leaves = gammaln(shape[0]) - shape[0] * np.log(alpha + t_x) + np.log(odds)
-    common = betaln(a, beta) - betaln(a, b) + r * math.log(alpha) - gammaln(r)
-    return np.vstack([stays, leaves]) + common
+    leaves = gammaln(shape[0]) - shape[0] * np.log(alpha + t_x) + log_odds
+    return np.vstack([stays, leaves]) + betaln(a, b + occasions) - betaln(a, b) + r * math.log(alpha) - gammaln(r)
 
 
 def log_likelihood(model: Model, parameters: Floats, history: History) -> Floats:
     """Log-likelihood of each customer's history in weeks, its constant included; shape (customers,)."""
-    return logsumexp(log_terms(model, parameters, history.x, history.t_x, history.T), axis=0) + history.constant(
-        model.k
-    )
+    terms = log_terms(model, parameters, history.x, history.t_x, history.T)
+    return logsumexp(terms, axis=0) + history.constant(model.k)
 
 
-def slopes(
-    model: Model, parameters: Floats, x: Ints, t_x: Floats, T: Floats
-) -> tuple[float, Floats, tuple[Floats, Floats]]:
-    """Sum of the log-likelihood without constant; its gradient in r, alpha, a, b; each customer's in t_x and T."""
+def slopes(model: Model, parameters: Floats, x: Ints, t_x: Floats, T: Floats) -> tuple[float, Floats]:
+    """Sum of the log-likelihood without its constant, and its gradient in r, alpha, a, b."""
     r, alpha, a, b = parameters
-    k = model.k
     terms = log_terms(model, parameters, x, t_x, T)
     weights = softmax(terms, axis=0)
-    stays, leaves = weights[:-1], weights[-1]
-    stage = np.arange(k)[:, None]
-    shape, late = r + k * x + stage, x + model.leaves_at_first
-    beta = b + late
-    # T = t_x: nobody can be past stage 0, and what moves T moves t_x as well.
-    per_wait = np.divide(stays * stage, T - t_x, out=np.zeros_like(stays), where=T > t_x).sum(axis=0)
-    by_T = per_wait - (stays * shape).sum(axis=0) / (alpha + T)
-    by_t_x = -per_wait - leaves * shape[0] / (alpha + t_x)
-    by_r = (stays * (digamma(shape) - np.log(alpha + T))).sum(axis=0)
-    by_r += leaves * (digamma(shape[0]) - np.log(alpha + t_x))
-    by_alpha = -(stays * shape).sum(axis=0) / (alpha + T) - leaves * shape[0] / (alpha + t_x)
-    both = digamma(a + b) - digamma(a + beta)
-    left = np.divide(leaves, beta - 1.0, out=np.zeros_like(leaves), where=late > 0)
+    leaves = weights[-1]
+    shape = r + model.k * x + np.arange(model.k + 1)[:, None] % model.k  # who has left is in no stage
+    log_time = np.log(alpha + np.vstack([np.tile(T, (model.k, 1)), t_x]))
+    occasions = x + model.leaves_at_first
+    by_both = (digamma(a + b) - digamma(a + b + occasions)).sum()
+    by_b = (digamma(b + occasions) - digamma(b)).sum() - (leaves / (b + np.maximum(occasions, 1) - 1.0)).sum()
     gradient = np.array(
         [
-            by_r.sum() + x.size * (math.log(alpha) - digamma(r)),
-            by_alpha.sum() + x.size * r / alpha,
-            both.sum() + leaves.sum() / a,
-            both.sum() + (digamma(beta) - digamma(b) - left).sum(),
+            (weights * (digamma(shape) - log_time)).sum() + x.size * (math.log(alpha) - digamma(r)),
+            x.size * r / alpha - (weights * shape * np.exp(-log_time)).sum(),
+            by_both + leaves.sum() / a,
+            by_both + by_b,
         ]
     )
-    return float(logsumexp(terms, axis=0).sum()), gradient, (by_t_x, by_T)
+    return float(logsumexp(terms, axis=0).sum()), gradient
 
 
 def jacobian(function: Callable[[Floats], Floats], at: Floats) -> Floats:
@@ -248,7 +241,7 @@ def fit(model: Model, history: History) -> dict:
     t_x, T = history.t_x * scale, history.T * scale
 
     def objective(theta: Floats, with_hessian: bool) -> tuple[float, Floats, Floats | None]:
-        value, gradient, _ = slopes(model, theta, history.x, t_x, T)
+        value, gradient = slopes(model, theta, history.x, t_x, T)
         hessian = jacobian(lambda at: slopes(model, at, history.x, t_x, T)[1], theta) if with_hessian else None
         return value, gradient, hessian
 
@@ -257,58 +250,33 @@ def fit(model: Model, history: History) -> dict:
     return _maximise(objective, history.x.size, len(ORDER_PARAMETERS), units, float(shift))
 
 
-def season(model: Model, purchases: Purchases, cutoff: int, calendar: Calendar) -> tuple[Floats, float]:
-    """Monthly factors from what was bought by the cut-off, and the spread of their logarithms; factors (12,), mean 1.
+def season(purchases: Purchases, cutoff: int, calendar: Calendar) -> tuple[Floats, float]:
+    """Monthly factors from what was bought by the cut-off, and their spread; factors (12,), mean 1 over months seen.
 
-    Parameters and log-factors are fitted together, so that customers who join or leave are not taken for a season.
-    Log-factors are Normal(0, spread) beforehand, which shrinks what few purchases say; the spread is the one of
-    SPREADS, or 0, under which the data are likeliest (Laplace's approximation). Months not seen keep the factor 1.
+    A factor is the month's repeat purchases over those that MBG/NBD expects of these customers, given what it knows
+    of each. It is shrunken as if a Gamma of mean 1 and this spread stood behind the factors: (bought + c) / (expected
+    + c), c = 1 / spread^2. The spread is what months differ by beyond the chance of counts. Months not seen keep 1.
     """
-    plain = History.of(purchases, cutoff, calendar)
-    start = np.log(fit(model, plain)["parameters"])
+    history = History.of(purchases, cutoff, calendar)
+    parameters = np.array(fit(BASELINE, history)["parameters"])
+    r, alpha = parameters[:2]
+    stays, leaves = softmax(log_terms(BASELINE, parameters, history.x, history.t_x, history.T), axis=0)
+    rate_if_here = stays * (r + history.x) / (alpha + history.T)
+    rate_if_gone = leaves * (r + history.x) / (alpha + history.t_x)
+
     seen = purchases.until(cutoff)
-    is_repeat = np.diff(seen.customer, prepend=-1) == 0
     passed = calendar.passed(seen.day)
-    firsts, lasts = passed[~is_repeat], passed[np.append(~is_repeat[1:], True)]
-    waited = calendar.passed(cutoff) - firsts
-    months = np.flatnonzero(waited.sum(axis=0) > 0)
-    waited, bought = waited[:, months], (lasts - firsts)[:, months]
-    gaps = np.diff(passed, axis=0, prepend=0.0)[is_repeat][:, months]
-    purchases_of_month = np.bincount(calendar.month(seen.day[is_repeat]), minlength=MONTHS)[months]
-    x, k, size = plain.x, model.k, start.size
-
-    def value_and_gradient(at: Floats) -> tuple[float, Floats]:
-        parameters, factors = np.exp(at[:size]), np.exp(at[size:])
-        value, gradient, (by_t_x, by_T) = slopes(model, parameters, x, bought @ factors, waited @ factors)
-        clock_gaps = gaps @ factors
-        value += (k - 1) * np.log(clock_gaps).sum() + purchases_of_month @ at[size:]
-        by_factor = (k - 1) * (gaps / clock_gaps[:, None]).sum(axis=0) + by_t_x @ bought + by_T @ waited
-        return value, np.append(gradient * parameters, purchases_of_month + by_factor * factors)
-
-    def evidence(at: Floats, spread: float) -> float:
-        size_of_season = at.size - size if spread else 0
-        used = slice(None) if spread else slice(size)
-        precision = np.append(np.zeros(size), np.full(at.size - size, spread**-2 if spread else 0.0))
-        curvature = np.diag(precision)[used, used] - jacobian(lambda to: value_and_gradient(to)[1], at)[used, used]
-        prior = -0.5 * float(precision @ at**2) - size_of_season * (math.log(spread) if spread else 0.0)
-        return value_and_gradient(at)[0] + prior - 0.5 * float(np.linalg.slogdet(curvature)[1])
-
-    none = np.append(start, np.zeros(months.size))
-    best, best_spread, best_evidence = none, 0.0, evidence(none, 0.0)
-    for spread in SPREADS:
-        precision = np.append(np.zeros(size), np.full(months.size, spread**-2))
-
-        def loss(at: Floats, precision: Floats = precision) -> tuple[float, Floats]:
-            value, gradient = value_and_gradient(at)
-            return (-value + 0.5 * precision @ at**2) / x.size, (-gradient + precision * at) / x.size
-
-        limit = [(-MAX_ABS_LOG_PARAMETER, MAX_ABS_LOG_PARAMETER)] * none.size
-        found = minimize(loss, none, jac=True, method="L-BFGS-B", bounds=limit, options={"ftol": 1e-13, "gtol": 1e-7})
-        if (likely := evidence(found.x, spread)) > best_evidence:
-            best, best_spread, best_evidence = found.x, spread, likely
+    first, last = passed[~seen.is_repeat], passed[seen.is_last]
+    waited = calendar.passed(cutoff) - first
+    expected = rate_if_here @ waited + rate_if_gone @ (last - first)
+    bought = np.bincount(month_of(seen.day[seen.is_repeat]), minlength=MONTHS)
+    is_seen = waited.sum(axis=0) > 0
+    excess = ((bought - expected) ** 2 - expected)[is_seen].sum() / (expected[is_seen] ** 2).sum()
     factors = NO_SEASON.copy()
-    factors[months] = np.exp(best[size:]) / np.exp(best[size:]).mean()
-    return factors, best_spread
+    if excess > 0.0:
+        factors[is_seen] = (bought[is_seen] + 1.0 / excess) / (expected[is_seen] + 1.0 / excess)
+        factors[is_seen] /= factors[is_seen].mean()
+    return factors, math.sqrt(max(excess, 0.0))
 
 
 def at_least(model: Model, parameters: Floats, history: History, weeks: float) -> Floats:
@@ -336,20 +304,25 @@ def at_least(model: Model, parameters: Floats, history: History, weeks: float) -
     for stage in range(k):
         shape = r + k * x + stage
         log_mass = np.cumsum(np.log((shape + passed - 1) / passed * q), axis=1) + shape * np.log1p(-q)
-        tail = np.cumsum(np.exp(log_mass)[:, ::-1], axis=1)[:, ::-1]  # column i: more than i have passed
+        tail = np.cumsum(np.exp(log_mass)[:, ::-1], axis=1)[:, ::-1]  # column i: P(more than i)
         total += weights[stage] * tail[:, np.arange(1, size + 1) * k - stage - 1] * stayed
     return total
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One model on one split. Scores are logarithms per customer, `months` the expected purchases of each month."""
+    """One model on one split.
+
+    Per customer: `path_score`, the logarithm of the density of the days of the hold-out's purchases given what was
+    done by the cut-off; `count_score`, that of the probability of their number; purchases `predicted` and `actual`.
+    `months` and `actual_months` are totals of each month of the hold-out.
+    """
 
     model: Model
     fitted: dict
     factors: Floats
     spread: float
-    score: Floats
+    path_score: Floats
     count_score: Floats
     predicted: Floats
     actual: Ints
@@ -381,60 +354,67 @@ class Outcome:
         """Absolute errors of the months' totals, in per cent of all purchases."""
         return 100.0 * float(np.abs(self.months - self.actual_months).sum() / self.actual_months.sum())
 
-    def gain(self, other: Outcome) -> tuple[float, float]:
-        """How much more likely the hold-out is than under another model, in logarithms, and its standard error."""
-        difference = self.score - other.score
-        return float(difference.sum()), float(difference.std(ddof=1) * math.sqrt(difference.size))
-
     def beats(self, other: Outcome) -> bool:
-        """Said before the figures were known: likelier in its path (by two standard errors) and in its counts, with
-        no worse total (by half a point of bias) and no worse error per customer (half a per cent of the RMSE)."""
-        gain, error = self.gain(other)
-        return (
+        """Whether it predicts better, by a rule that was fixed before any figure was seen.
+
+        The path is likelier by more than two standard errors and the counts are likelier, while the total's bias is
+        not worse by more than half a point, nor the RMSE by more than half a per cent.
+        """
+        path, error = gain(self.path_score, other.path_score)
+        return bool(
             self.fitted["fit_status"] == "ok"
-            and gain > 2.0 * error
+            and path > 2.0 * error
             and self.count_score.sum() > other.count_score.sum()
             and abs(self.bias) <= abs(other.bias) + 0.5
             and self.rmse <= 1.005 * other.rmse
         )
 
 
+def gain(score: Floats, other: Floats) -> tuple[float, float]:
+    """How much likelier one model makes the hold-out than another, as a logarithm, and its standard error."""
+    difference = score - other
+    return float(difference.sum()), float(difference.std(ddof=1) * math.sqrt(difference.size))
+
+
 def evaluate(model: Model, purchases: Purchases, cutoff: int, end: int) -> Outcome:
     """Fit a model to what customers did by the cut-off, and compare what follows with what they did by the end."""
     purchases = purchases.of_customers_by(cutoff).until(end)
     calendar = Calendar.of(int(purchases.day.min()), end)
-    factors, spread = season(model, purchases, cutoff, calendar) if model.is_seasonal else (NO_SEASON, 0.0)
+    factors, spread = season(purchases, cutoff, calendar) if model.is_seasonal else (NO_SEASON, 0.0)
     history = History.of(purchases, cutoff, calendar, factors)
     fitted = fit(model, history)
     parameters = np.array(fitted["parameters"])
     score = log_likelihood(model, parameters, History.of(purchases, end, calendar, factors))
     score -= log_likelihood(model, parameters, history)
 
-    month_starts = np.arange(cutoff + 1, end + 1).astype("datetime64[D]").astype("datetime64[M]")
-    next_starts = np.unique(month_starts) + np.timedelta64(1, "M")
-    ends = np.minimum(next_starts.astype("datetime64[D]").astype(np.int64) - 1, end)
-    expected = []
-    for day in ends:
-        chances = at_least(model, parameters, history, float((calendar.passed(day) - calendar.passed(cutoff)) @ factors))
-        expected.append(chances.sum(axis=1))
+    last_days = (months_of(cutoff, end) + 1).astype("datetime64[D]").astype(np.int64) - 1
+    days = np.minimum(last_days, end)
+    horizons = calendar.clock(days, factors) - calendar.clock(cutoff, factors)
+    chances = [at_least(model, parameters, history, weeks) for weeks in horizons]
+    expected = [one.sum(axis=1) for one in chances]
     actual = purchases.counts(cutoff, end)
-    # chances of the whole hold-out: at least as many as there were, less at least one more
-    bounds = np.hstack([np.ones((actual.size, 1)), chances, np.zeros((actual.size, 1))])
-    at = np.minimum(actual, chances.shape[1])
-    rows = np.arange(actual.size)
-    chance = np.maximum(bounds[rows, at] - bounds[rows, at + 1], 1e-15)
+    # exactly as many as there were: at least as many, less at least one more
+    bounds = np.pad(chances[-1], ((0, 0), (1, 1)))
+    bounds[:, 0] = 1.0
+    customer, count = np.arange(actual.size), np.minimum(actual, chances[-1].shape[1])
+    chance = bounds[customer, count] - bounds[customer, count + 1]
     return Outcome(
-        model,
-        fitted,
-        factors,
-        spread,
-        score,
-        np.log(chance),
-        expected[-1],
-        actual,
-        np.diff([one.sum() for one in expected], prepend=0.0),
-        np.array([purchases.counts(a, b).sum() for a, b in zip([cutoff, *ends[:-1]], ends, strict=True)]),
+        model=model,
+        fitted=fitted,
+        factors=factors,
+        spread=spread,
+        path_score=score,
+        count_score=np.log(np.maximum(chance, 1e-15)),
+        predicted=expected[-1],
+        actual=actual,
+        months=np.diff([one.sum() for one in expected], prepend=0.0),
+        actual_months=np.diff([purchases.counts(cutoff, day).sum() for day in days], prepend=0),
     )
+
+
+def months_of(cutoff: int, end: int) -> NDArray[np.datetime64]:
+    """The months of the days after the cut-off, to the end."""
+    return np.unique(np.arange(cutoff + 1, end + 1).astype("datetime64[D]").astype("datetime64[M]"))
 
 
 def purchases_of(split: Split) -> Purchases:
@@ -473,35 +453,41 @@ def print_outcomes(split: Split, outcomes: list[Outcome]) -> None:
     """The table of one split."""
     base = outcomes[0]
     weeks = (split.end - split.cutoff).days / 7
-    print(f"\n{split.name}: {base.actual.size:,} customers by {split.cutoff}, {base.actual.sum():,} purchases in the")
-    print(f"{weeks:.1f} weeks to {split.end}")
+    customers, purchases, after = base.actual.size, base.actual.sum(), f"{weeks:.1f} weeks to {split.end}"
+    print(f"\n{split.name}: {customers:,} customers by {split.cutoff}, {purchases:,} purchases in {after}")
     print(
-        f"  {'':<19}{'fit LL':>11}{'path gain':>11}{'+-':>7}{'counts gain':>13}{'predicted':>11}{'bias %':>8}"
-        f"{'MAE':>8}{'RMSE':>8}{'Spearman':>10}{'months %':>10}  beats {BASELINE.name}"
+        f"  {'':<16}{'fit LL':>10}{'path':>10}{'+-':>6}{'counts':>10}{'+-':>6}{'predicted':>11}{'bias %':>8}"
+        f"{'MAE':>8}{'RMSE':>9}{'Spearman':>9}{'months %':>9}  better"
     )
     for one in outcomes:
-        gain, error = one.gain(base)
-        counts = one.count_score.sum() - base.count_score.sum()
+        path, path_error = gain(one.path_score, base.path_score)
+        counts, counts_error = gain(one.count_score, base.count_score)
         print(
-            f"  {one.model.name:<19}{one.fitted['log_likelihood']:>11,.1f}{gain:>11,.1f}{error:>7.1f}{counts:>13.1f}"
-            f"{one.predicted.sum():>11,.1f}{one.bias:>8.2f}{one.mae:>8.4f}{one.rmse:>8.4f}{one.spearman:>10.4f}"
-            f"{one.month_error:>10.1f}  {'yes' if one.beats(base) else 'no'}"
+            f"  {one.model.name:<16}{one.fitted['log_likelihood']:>10,.1f}{path:>10,.1f}{path_error:>6.1f}"
+            f"{counts:>10,.1f}{counts_error:>6.1f}{one.predicted.sum():>11,.1f}{one.bias:>8.2f}{one.mae:>8.4f}"
+            f"{one.rmse:>9.4f}{one.spearman:>9.4f}{one.month_error:>9.1f}  {'yes' if one.beats(base) else ''}"
         )
+    print("  Parameters, monthly factors from January to December (spread 0: no season was found)")
     for one in outcomes:
         named = zip(ORDER_PARAMETERS, one.fitted["parameters"], strict=True)
         text = ", ".join(f"{name} {value:.4g}" for name, value in named)
-        season_text = ""
         if one.model.is_seasonal:
-            factors = " ".join(f"{factor:.2f}" for factor in one.factors)
-            season_text = f"; spread {one.spread:g}, January to December {factors}"
-        print(f"    {one.model.name}: {text}; fit {one.fitted['fit_status']}{season_text}")
-    print("    purchases by month: " + " ".join(f"{count:,.0f}" for count in base.actual_months))
-    for one in outcomes:
-        print(f"      {one.model.name:<19}" + " ".join(f"{count:,.0f}" for count in one.months))
+            text += f", spread {one.spread:.2f}: " + " ".join(f"{factor:.2f}" for factor in one.factors)
+        status = one.fitted["fit_status"]
+        print(f"    {one.model.name:<17}{text}{'' if status == 'ok' else f' ({status})'}")
+    months = months_of(days_since_1970(split.cutoff), days_since_1970(split.end))
+    print(f"  {'Purchases by month':<19}" + "".join(f"{month!s:>10}" for month in months))
+    for name, counts in [("actual", base.actual_months), *((one.model.name, one.months) for one in outcomes)]:
+        print(f"    {name:<17}" + "".join(f"{count:>10,.0f}" for count in counts))
 
 
 def main() -> None:
-    """Print a table a split, and which candidates win on how many data sets."""
+    """Print a table a split, and which candidates win on how many data sets.
+
+    `fit LL` is the log-likelihood up to the cut-off. `path` and `counts` say how much likelier than under MBG/NBD the
+    hold-out is, as a logarithm with its standard error: the days of its purchases, and their number per customer.
+    `months %` is the sum of the absolute errors of the months' totals, in per cent of all purchases.
+    """
     won: dict[str, list[str]] = {model.name: [] for model in MODELS}
     for split in SPLITS:
         try:
@@ -518,7 +504,7 @@ def main() -> None:
     print(f"\nBetter than {BASELINE.name} on hold-out (kept from two of three on)")
     for name, where in won.items():
         if name != BASELINE.name:
-            print(f"  {name:<19}{len(where)} of 3{': ' + ', '.join(where) if where else ''}")
+            print(f"  {name:<17}{len(where)} of 3{': ' + ', '.join(where) if where else ''}")
 
 
 if __name__ == "__main__":
