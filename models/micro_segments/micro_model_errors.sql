@@ -16,7 +16,6 @@ outcomes as (
 
 ),
 
--- Of a horizon that no back-test has reached yet, the longest shorter one speaks; else the shortest of all.
 evidence as (
 
     select
@@ -61,26 +60,39 @@ wanted as (
     {% endfor %}
 ),
 
+errors as (
+
+    select
+        snapshot_date,
+        level,
+        horizon_days,
+        cast(backtests as bigint) as backtests,
+        cast(
+            sqrt(greatest(0.0, cast(weighted_excess as double) / cast(weight as double))) as decimal(18, 6)
+        ) as model_error
+    from measured
+
+),
+
+-- The worst of the horizons up to this one: errors grow with the horizon, and the longer ones have seen fewer months.
+-- Before any of them has ended, the shortest speaks.
 final as (
 
     select
-        measured.snapshot_date,
-        measured.level,
+        errors.snapshot_date,
+        errors.level,
         wanted.horizon_days,
-        measured.horizon_days as evidence_horizon_days,
-        cast(measured.backtests as bigint) as backtests,
-        cast(
-            sqrt(greatest(0.0, cast(measured.weighted_excess as double) / cast(measured.weight as double)))
-            as decimal(18, 6)
-        ) as model_error
-    from measured
+        errors.horizon_days as evidence_horizon_days,
+        errors.backtests,
+        errors.model_error
+    from errors
     cross join wanted
     qualify
         row_number() over (
-            partition by measured.snapshot_date, measured.level, wanted.horizon_days
+            partition by errors.snapshot_date, errors.level, wanted.horizon_days
             order by
-                case when measured.horizon_days <= wanted.horizon_days then 1 else 2 end nulls last,
-                abs(measured.horizon_days - wanted.horizon_days) nulls last
+                case when errors.horizon_days <= wanted.horizon_days then errors.model_error end desc nulls last,
+                errors.horizon_days nulls last
         ) = 1
 
 )
