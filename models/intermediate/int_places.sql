@@ -4,13 +4,13 @@
 with places as (
 
     select
-        coalesce(countries.country_code, upper(trim(places.country))) as country,
+        {% for feature in features -%}
+        lower({{ blank_to_null('places.' ~ feature) }}) as {{ feature }},
+        {% endfor -%}
         lower(trim(places.region)) as state,
         lower(trim(places.city)) as city,
         upper(replace(places.postal_code, ' ', '')) as postal_code,
-        {% for feature in features -%}
-        lower({{ blank_to_null('places.' ~ feature) }}) as {{ feature }}{{ ',' if not loop.last }}
-        {% endfor %}
+        coalesce(countries.country_code, upper(trim(places.country))) as country
     from {{ ref('stg_places') }} as places
     left join {{ ref('countries') }} as countries on lower(trim(places.country)) = lower(countries.country_name)
 
@@ -34,13 +34,13 @@ keyed as (
 final as (
 
     select
+        {% for feature in features -%}
+        case when min({{ feature }}) = max({{ feature }}) then min({{ feature }}) end as {{ feature }},
+        {% endfor -%}
         country,
         state,
         city,
-        postal_code,
-        {% for feature in features -%}
-        case when min({{ feature }}) = max({{ feature }}) then min({{ feature }}) end as {{ feature }}{{ ',' if not loop.last }}
-        {% endfor %}
+        postal_code
     from keyed
     group by country, state, city, postal_code
 

@@ -1,5 +1,7 @@
 -- Who the customer is, as stated and known on the snapshot date.
-{% set banded = {'age_band': 'age', 'income_band': 'income', 'household_size': 'household_size', 'children': 'children'} -%}
+{% set banded = {
+    'age_band': 'age', 'income_band': 'income', 'household_size': 'household_size', 'children': 'children',
+} -%}
 with snapshots as (
 
     select

@@ -21,6 +21,9 @@ final as (
     select
         snapshots.snapshot_date,
         snapshots.customer_id,
+        {% for attribute in ['interests', 'personal_values', 'personality', 'style'] -%}
+        coalesce(traits.{{ attribute }}, 'unknown') as {{ attribute }},
+        {% endfor -%}
         coalesce(traits.lifestyle, 'unknown') as lifestyle,
         case
             when traits.lifestyle is not null then 'declared'
@@ -30,10 +33,7 @@ final as (
         case
             when traits.main_interest is not null then 'declared'
             else 'unknown'
-        end as main_interest_basis,
-        {% for attribute in ['interests', 'personal_values', 'personality', 'style'] -%}
-        coalesce(traits.{{ attribute }}, 'unknown') as {{ attribute }}{{ ',' if not loop.last }}
-        {% endfor %}
+        end as main_interest_basis
     from snapshots
     left join traits
         on snapshots.snapshot_date = traits.snapshot_date and snapshots.customer_id = traits.customer_id

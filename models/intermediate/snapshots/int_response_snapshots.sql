@@ -24,14 +24,15 @@ actor_days as (
 customers as (
 
     select
-        snapshot_date,
-        customer_id,
         {% for channel, counts in channels.items() -%}
         sum({{ counts.received }}) as {{ channel }}_received,
         max(case when {{ counts.clicked }} > 0 then event_date end) as {{ channel }}_click_date,
-        max(case when {{ counts.opened }} + {{ counts.clicked }} > 0 then event_date end) as {{ channel }}_response_date
-        {{- ',' if not loop.last }}
-        {% endfor %}
+        max(case
+            when {{ counts.opened }} + {{ counts.clicked }} > 0 then event_date
+        end) as {{ channel }}_response_date,
+        {% endfor -%}
+        snapshot_date,
+        customer_id
     from actor_days_of_customers
     group by snapshot_date, customer_id
 
@@ -55,13 +56,13 @@ responses as (
 final as (
 
     select
-        responses.snapshot_date,
-        responses.customer_id,
         {% for channel in channels -%}
         min_by(rules.engagement_level, rules.priority) filter (
             where rules.channel = '{{ channel }}'
-        ) as {{ channel }}_engagement{{ ',' if not loop.last }}
-        {% endfor %}
+        ) as {{ channel }}_engagement,
+        {% endfor -%}
+        responses.snapshot_date,
+        responses.customer_id
     from responses
     inner join {{ ref('engagement_levels') }} as rules
         on

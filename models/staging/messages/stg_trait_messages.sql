@@ -60,10 +60,10 @@ parsed as (
 named as (
 
     select
-        *,
         {% for name in paths -%}
-        {{ blank_to_null(item('texts', loop.index)) }} as {{ name }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ blank_to_null(item('texts', loop.index)) }} as {{ name }},
+        {% endfor -%}
+        *
     from parsed
 
 ),
@@ -75,7 +75,10 @@ companies as (
         *,
         case when is_group then group_id else company_id end as known_company_id,
         case when is_group then group_industry else company_industry end as industry,
-        case when is_group then group_employees else coalesce(company_employees, company_employee_count) end as employees,
+        case
+            when is_group then group_employees
+            else coalesce(company_employees, company_employee_count)
+        end as employees,
         case when is_group then group_plan else company_plan end as plan,
         is_group or coalesce(
             company_id, company_name, company_industry, company_employees, company_employee_count, company_plan
