@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -173,11 +173,16 @@ def id_key(settings: Settings) -> Path:
     return path
 
 
-def references_version(raw: str) -> str:
-    """A hash of the optional reference tables as they are now: a change is worth a new publication."""
-    query = "select filename, size, cast(last_modified as varchar) from read_blob(?)"
-    files = [path for name in raw_files.REFERENCE_TABLES for path in raw_files.reference_files(raw, name)]
-    found = [duckdb.execute(query, [path]).fetchall() for path in files]
+def references_version(raw: str, tables: Sequence[str] = raw_files.REFERENCE_TABLES) -> str:
+    """A hash of optional reference tables as they are now: a change is worth a new publication."""
+    found = [
+        (table, raw_files.fingerprint(*details))
+        for table in tables
+        for path in raw_files.reference_files(raw, table)
+        for details in duckdb.execute(
+            "select filename, size, cast(last_modified as varchar) from read_blob(?)", [path]
+        ).fetchall()
+    ]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
 
@@ -250,7 +255,9 @@ def _refresh(
 
     business = dbt.business_variables(variables)
     facts_version = dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES})
-    rules_version = dbt.version_of(dbt.RULE_PATHS, business)
+    # The snapshots read these references, which have no dates of their own: a change restates all of them.
+    configuration = {**business, "references": references_version(settings.raw, ("places", "stores"))}
+    rules_version = dbt.version_of(dbt.RULE_PATHS, configuration)
     timezone = business["business_timezone"]
     closed_through, known = raw_files.read_manifest(settings)
     open_date = closed_through + timedelta(days=1) if closed_through else None

@@ -1,10 +1,28 @@
 -- Each customer's macro-segment: the matching rule with the lowest priority number. A blank in a rule matches anything.
-{% set dimensions = ['customer_type', 'region', 'country', 'age_band', 'industry', 'company_size_band'] -%}
-with attributes as (
+{% set dimensions = macro_dimensions() -%}
+{% set categories = ['geographic', 'demographic', 'firmographic'] -%}
+with {% for category in categories -%}
+{{ category }} as (
 
-    select * from {{ ref('int_attribute_snapshots') }}
+    select * from {{ ref('int_' ~ category ~ '_snapshots') }}
     where snapshot_date in ({{ snapshots_to_build() }})
 
+),
+
+{% endfor -%}
+attributes as (
+
+    select
+        geographic.snapshot_date,
+        geographic.customer_id,
+        {{ dimensions | join(', ') }}
+    from geographic
+    {% for category in categories[1:] -%}
+    inner join {{ category }}
+        on
+            geographic.snapshot_date = {{ category }}.snapshot_date
+            and geographic.customer_id = {{ category }}.customer_id
+    {% endfor %}
 ),
 
 rules as (

@@ -44,7 +44,7 @@ rule_texts as (
     select
         priority,
         macro_segment,
-        {% for dimension in ['customer_type', 'region', 'country', 'age_band', 'industry', 'company_size_band'] -%}
+        {% for dimension in macro_dimensions() -%}
         coalesce(' and {{ dimension }} = ' || {{ dimension }}, '')
         {{ '||' if not loop.last }}
         {% endfor %} as conditions

@@ -1,5 +1,6 @@
 -- Every attribute that a layer may split by, one column each, as of the snapshot date. Unknown is a value of its own;
 -- what only buyers have is `none` for the others.
+{% set stated = ['geographic', 'demographic', 'psychographic', 'firmographic', 'engagement'] -%}
 with customers as (
 
     select
@@ -11,13 +12,15 @@ with customers as (
 
 ),
 
-attributes as (
+{% for category in stated -%}
+{{ category }} as (
 
-    select * from {{ ref('int_attribute_snapshots') }}
+    select * from {{ ref('int_' ~ category ~ '_snapshots') }}
     where snapshot_date in ({{ snapshots_to_build() }})
 
 ),
 
+{% endfor -%}
 macro_segments as (
 
     select * from {{ ref('macro_customer_snapshots') }}
@@ -59,10 +62,10 @@ final as (
         customers.snapshot_date,
         customers.customer_id,
         macro_segments.macro_segment,
-        {% for attribute in [
-            'customer_type', 'region', 'country', 'city', 'age_band', 'gender', 'industry', 'company_size_band',
-        ] -%}
-        attributes.{{ attribute }},
+        {% for category in stated -%}
+        {% for attribute in attribute_columns(category) -%}
+        {{ category }}.{{ attribute }},
+        {% endfor -%}
         {% endfor -%}
         coalesce(stages.lifecycle_stage, 'unknown') as lifecycle_stage,
         {% for attribute in ['rfm_group', 'recency_score', 'frequency_score', 'monetary_score'] -%}
@@ -71,12 +74,12 @@ final as (
         coalesce(tiers.ltv_tier, 'none') as ltv_tier,
         coalesce(acquisition.acquisition_source, 'unknown') as acquisition_source
     from customers
-    inner join attributes
-        on customers.snapshot_date = attributes.snapshot_date and customers.customer_id = attributes.customer_id
-    inner join macro_segments
+    {% for relation in stated + ['macro_segments'] -%}
+    inner join {{ relation }}
         on
-            customers.snapshot_date = macro_segments.snapshot_date
-            and customers.customer_id = macro_segments.customer_id
+            customers.snapshot_date = {{ relation }}.snapshot_date
+            and customers.customer_id = {{ relation }}.customer_id
+    {% endfor -%}
     {% for relation in ['stages', 'rfm', 'tiers', 'acquisition'] -%}
     left join {{ relation }}
         on
