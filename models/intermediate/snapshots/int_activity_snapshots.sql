@@ -70,7 +70,16 @@ final as (
             when event_date > {{ dbt.dateadd('day', -90, 'snapshot_date') }} then {{ measure }}
         end), 0) as bigint) as {{ measure }}_90d,
         {% endfor -%}
-        max(case when visit_messages > 0 then event_date end) as last_visit_date
+        {% for measure in ['product_views', 'cart_adds', 'checkouts'] -%}
+        cast(coalesce(sum(case
+            when event_date > {{ dbt.dateadd('day', -30, 'snapshot_date') }} then {{ measure }}
+        end), 0) as bigint) as {{ measure }}_30d,
+        {% endfor -%}
+        {% for measure in ['product_view', 'cart_add', 'checkout', 'visit'] -%}
+        max(case
+            when {{ 'visit_messages' if measure == 'visit' else measure ~ 's' }} > 0 then event_date
+        end) as last_{{ measure }}_date{{ ',' if not loop.last }}
+        {% endfor %}
     from activity
     group by snapshot_date, customer_id
 
