@@ -3,7 +3,7 @@
 {% set calls = [] -%}
 {% if execute -%}
     {% for node in graph.nodes.values() if node.resource_type == 'model' -%}
-        {% for call in modules.re.findall("threshold\('(\w+)', '(\w+)'\)", node.raw_code) -%}
+        {% for call in modules.re.findall("threshold[(]'(\\w+)', '(\\w+)'[)]", node.raw_code) -%}
             {% do calls.append(call) if call not in calls -%}
         {% endfor -%}
     {% endfor -%}
