@@ -75,11 +75,10 @@ final as (
             when event_date > {{ dbt.dateadd('day', -30, 'snapshot_date') }} then {{ measure }}
         end), 0) as bigint) as {{ measure }}_30d,
         {% endfor -%}
-        {% for measure in ['product_view', 'cart_add', 'checkout', 'visit'] -%}
-        max(case
-            when {{ 'visit_messages' if measure == 'visit' else measure ~ 's' }} > 0 then event_date
-        end) as last_{{ measure }}_date{{ ',' if not loop.last }}
-        {% endfor %}
+        {% for measure in ['product_view', 'cart_add', 'checkout'] -%}
+        max(case when {{ measure }}s > 0 then event_date end) as last_{{ measure }}_date,
+        {% endfor -%}
+        max(case when visit_messages > 0 then event_date end) as last_visit_date
     from activity
     group by snapshot_date, customer_id
 

@@ -84,14 +84,14 @@ final as (
     select
         measured.snapshot_date,
         measured.customer_id,
+        {% for attribute in banded.keys() | list + ranked.keys() | list -%}
+        coalesce({{ attribute }}_bands.band, 'unknown') as {{ attribute }},
+        {% endfor -%}
+        case when measured.top_quarter_share is not null then measured.top_quarter else 'unknown' end as top_quarter,
         measured.top_quarter_share,
         measured.refund_share,
         measured.repeat_share,
-        measured.in_store_share,
-        case when measured.top_quarter_share is not null then measured.top_quarter else 'unknown' end as top_quarter,
-        {% for attribute in banded.keys() | list + ranked.keys() | list -%}
-        coalesce({{ attribute }}_bands.band, 'unknown') as {{ attribute }}{{ ',' if not loop.last }}
-        {% endfor %}
+        measured.in_store_share
     from measured
     {{- join_bands(banded) }}
     {{- join_bands(ranked, 'quantile_bands') }}

@@ -1,5 +1,5 @@
--- Which categories a customer buys and looks at, as known on the snapshot date: order lines of the last 365 days, views,
--- carts and wish lists of the last 90. A category is the product's in the reference table, else the message's.
+-- Which categories a customer buys and looks at, as known on the snapshot date: order lines of the last 365 days,
+-- views, carts and wish lists of the last 90. A category is the product's in the reference table, else the message's.
 {% set bought = ['lines', 'quantity', 'revenue', 'net_revenue'] -%}
 {% set shown = ['product_views', 'cart_adds', 'wishlist_adds'] -%}
 with snapshot_dates as (
@@ -26,10 +26,10 @@ products as (
         facts.event_date,
         facts.is_user,
         facts.actor_id,
-        coalesce(products.category, {{ blank_to_null('facts.category') }}) as category,
         {% for measure in measures -%}
-        facts.{{ measure }}{{ ',' if not loop.last }}
-        {% endfor %}
+        facts.{{ measure }},
+        {% endfor -%}
+        coalesce(products.category, {{ blank_to_null('facts.category') }}) as category
     from {{ ref(facts) }} as facts
     left join products on facts.product_id = products.product_id
     where facts.actor_id is not null
@@ -47,10 +47,10 @@ activity as (
         last_snapshot_date,
         is_user,
         actor_id,
-        category,
         {% for measure in bought + shown -%}
-        {{ measure if measure in measures else '0 as ' ~ measure }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ measure if measure in measures else '0 as ' ~ measure }},
+        {% endfor -%}
+        category
     from {{ name }}_summed
     where category is not null
     {{ 'union all' if not loop.last }}
@@ -66,10 +66,10 @@ categories as (
     select
         snapshot_date,
         customer_id,
-        category,
         {% for measure in bought + shown -%}
-        sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
-        {% endfor %}
+        sum({{ measure }}) as {{ measure }},
+        {% endfor -%}
+        category
     from activity_of_customers
     group by snapshot_date, customer_id, category
 
@@ -80,7 +80,7 @@ usual as (
     select
         snapshot_date,
         category,
-        cast(round(cast(sum(revenue) as double) / nullif(cast(sum(quantity) as double), 0), 4) as decimal(18, 4)) as price
+        {{ share('sum(revenue)', 'sum(quantity)') }} as price
     from categories
     group by snapshot_date, category
 

@@ -1,5 +1,5 @@
--- How a customer orders, by the orders of the last 365 days as they stood on the snapshot date: a state of an order holds
--- from its posting date until the next one replaces it. Pickup and purchases in a store are not delivered.
+-- How a customer orders, by the orders of the last 365 days as they stood on the snapshot date: a state of an order
+-- holds from its posting date until the next one replaces it. Pickup and purchases in a store are not delivered.
 {% set measures = [
     'orders', 'items', 'discounted_orders', 'channel_orders', 'in_store_orders', 'delivered_orders', 'fast_orders',
     'timed_orders', 'urgent_orders',
@@ -91,10 +91,10 @@ use_cases as (
         snapshot_date,
         customer_id,
         use_case,
-        max(order_date) as last_order_date,
         {% for measure in measures -%}
-        sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
-        {% endfor %}
+        sum({{ measure }}) as {{ measure }},
+        {% endfor -%}
+        max(order_date) as last_order_date
     from states_of_customers
     group by snapshot_date, customer_id, use_case
 

@@ -79,10 +79,10 @@ brands as (
     select
         snapshot_date,
         customer_id,
-        brand,
         {% for measure in measures -%}
-        sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
-        {% endfor %}
+        sum({{ measure }}) as {{ measure }},
+        {% endfor -%}
+        brand
     from brands_of_ids_of_customers
     group by snapshot_date, customer_id, brand
 

@@ -55,15 +55,15 @@ final as (
     select
         measured.snapshot_date,
         measured.customer_id,
-        measured.categories,
-        measured.long_tail_share,
         case when measured.is_buyer then 'users' else 'non-users' end as user_status,
         case when measured.is_active then 'active' else 'inactive' end as activity_status,
         coalesce(measured.top_category, 'unknown') as top_category,
         coalesce(measured.top_brand, 'unknown') as top_brand,
         {% for attribute in banded -%}
-        coalesce({{ attribute }}_bands.band, 'unknown') as {{ attribute }}{{ ',' if not loop.last }}
-        {% endfor %}
+        coalesce({{ attribute }}_bands.band, 'unknown') as {{ attribute }},
+        {% endfor -%}
+        measured.categories,
+        measured.long_tail_share
     from measured
     {{- join_bands(banded) }}
 

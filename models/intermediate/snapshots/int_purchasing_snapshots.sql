@@ -1,5 +1,5 @@
--- What a buyer minds when buying, as attributes, each with the number of observations behind it: unknown below a minimum
--- (seeds/rules/thresholds.csv).
+-- What a buyer minds when buying, as attributes, each with the number of observations behind it: unknown below a
+-- minimum (seeds/rules/thresholds.csv).
 {% set banded = {
     'price_sensitivity': 'measured.discounted_share',
     'quality_sensitivity': 'measured.price_ratio',
@@ -66,16 +66,16 @@ final as (
     select
         measured.snapshot_date,
         measured.customer_id,
+        {% for attribute in banded -%}
+        coalesce({{ attribute }}_bands.band, 'unknown') as {{ attribute }},
+        {% endfor -%}
         measured.price_observations,
         measured.quality_observations,
         measured.delivery_observations,
         measured.frequency_observations,
         measured.discounted_share,
         measured.price_ratio,
-        measured.fast_share,
-        {% for attribute in banded -%}
-        coalesce({{ attribute }}_bands.band, 'unknown') as {{ attribute }}{{ ',' if not loop.last }}
-        {% endfor %}
+        measured.fast_share
     from measured
     {{- join_bands(banded) }}
 

@@ -28,12 +28,12 @@ final as (
     select
         measured.snapshot_date,
         measured.customer_id,
-        measured.urgent_share,
-        measured.items_per_order,
         coalesce(measured.top_use_case, 'unknown') as use_case,
         {% for attribute in banded -%}
-        coalesce({{ attribute }}_bands.band, 'unknown') as {{ attribute }}{{ ',' if not loop.last }}
-        {% endfor %}
+        coalesce({{ attribute }}_bands.band, 'unknown') as {{ attribute }},
+        {% endfor -%}
+        measured.urgent_share,
+        measured.items_per_order
     from measured
     {{- join_bands(banded) }}
 

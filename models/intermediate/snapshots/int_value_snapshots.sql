@@ -1,5 +1,5 @@
--- How a buyer's value grows and how steadily it comes, as attributes: unknown where the time since the first order is too
--- short (seeds/rules/thresholds.csv). The tiers of predicted value are in micro_ltv_tiers.
+-- How a buyer's value grows and how steadily it comes, as attributes: unknown where the first order is too recent
+-- (seeds/rules/thresholds.csv). The tiers of predicted value are in micro_ltv_tiers.
 {% set banded = {
     'growth_profile': 'measured.growth',
     'loyalty': 'measured.month_share',
@@ -15,8 +15,8 @@ with orders as (
 
 ),
 
--- Growth is from -1 (all of it before) to 1 (all of it in the last half year), so that a half year without revenue needs
--- no exception. Months are those since the first order, twelve at most.
+-- Growth is from -1 (all of it before) to 1 (all of it in the last half year), so that a half year without revenue
+-- needs no exception. Months are those since the first order, twelve at most.
 measured as (
 
     select
@@ -42,11 +42,11 @@ final as (
     select
         measured.snapshot_date,
         measured.customer_id,
-        measured.growth,
-        measured.month_share,
         {% for attribute in banded -%}
-        coalesce({{ attribute }}_bands.band, 'unknown') as {{ attribute }}{{ ',' if not loop.last }}
-        {% endfor %}
+        coalesce({{ attribute }}_bands.band, 'unknown') as {{ attribute }},
+        {% endfor -%}
+        measured.growth,
+        measured.month_share
     from measured
     {{- join_bands(banded) }}
 

@@ -97,7 +97,7 @@ final as (
             else 'no cart abandoners'
         end as cart_abandoner
     from judged
-    {{ join_bands({
+    {{- join_bands({
         'purchase_intent': 'judged.intent_points',
         'visits_band': 'judged.sessions_90d',
     }) }}

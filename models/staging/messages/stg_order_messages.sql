@@ -47,8 +47,7 @@ final as (
         utm_campaign,
         lower({{ blank_to_null(item('texts', 4)) }}) as shipping_method,
         lower({{ blank_to_null(item('texts', 5)) }}) as use_case,
-        -- Its day is enough: an instant is cut.
-        try_cast(substring({{ item('texts', 6) }}, 1, 10) as date) as requested_delivery_date,
+        try_cast({{ item('texts', 6) }} as date) as requested_delivery_date,
         order_products as products
     from parsed
     left join exchange_rates
