@@ -174,14 +174,12 @@ def id_key(settings: Settings) -> Path:
 
 
 def references_version(raw: str, tables: Sequence[str] = raw_files.REFERENCE_TABLES) -> str:
-    """A hash of optional reference tables as they are now: a change is worth a new publication."""
+    """A hash of what the optional reference tables hold now: 16 hexadecimal digits. The same content keeps it."""
+    query = "select md5(content) from read_blob(?)"
     found = [
-        (table, raw_files.fingerprint(*details))
-        for table in tables
-        for path in raw_files.reference_files(raw, table)
-        for details in duckdb.execute(
-            "select filename, size, cast(last_modified as varchar) from read_blob(?)", [path]
-        ).fetchall()
+        (name, duckdb.execute(query, [path]).fetchall())
+        for name in tables
+        for path in raw_files.reference_files(raw, name)
     ]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
@@ -255,9 +253,9 @@ def _refresh(
 
     business = dbt.business_variables(variables)
     facts_version = dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES})
-    # The snapshots read these references, which have no dates of their own: a change restates all of them.
-    configuration = {**business, "references": references_version(settings.raw, ("places", "stores"))}
-    rules_version = dbt.version_of(dbt.RULE_PATHS, configuration)
+    # References have no dates: where snapshots read one, its change restates them, as a rule's does.
+    references = references_version(settings.raw, raw_files.SNAPSHOT_REFERENCES)
+    rules_version = dbt.version_of(dbt.RULE_PATHS, {**business, "references": references})
     timezone = business["business_timezone"]
     closed_through, known = raw_files.read_manifest(settings)
     open_date = closed_through + timedelta(days=1) if closed_through else None
@@ -275,8 +273,7 @@ def _refresh(
     kept = raw_files.kept_snapshots(window.first_day, window.as_of)
     valid = set(books.snapshots) if books.rules_version == rules_version else set()
     to_build = [day for day in kept if day not in valid or day >= window.run_from]
-    references = references_version(settings.raw)
-    state = f"{window.as_of} {facts_version} {rules_version} {references}"
+    state = f"{window.as_of} {facts_version} {rules_version} {references_version(settings.raw)}"
     clock.lap("manifest")
 
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 TIMEZONE = "America/New_York"  # clocks go forward on 9 March 2025
 FIRST_DAY = date(2025, 2, 20)
 LAST_DAY = date(2025, 4, 4)
+PRODUCTS_CHANGE = datetime(2025, 3, 15)
 
 Message = dict[str, Any]
 #: The contract's columns, and the names that the Segment spec has for them.
@@ -36,7 +37,7 @@ COLUMNS = (
 JSON_COLUMNS = ("properties", "traits", "context")
 BROWSING = (
     "Product Viewed", "Product Added", "Products Searched", "Checkout Started", "Cart Viewed", "Product List Viewed",
-    "Product Clicked", "Promotion Viewed",
+    "Product Clicked", "Promotion Viewed", "Product Added to Wishlist",
 )  # fmt: skip
 MAILINGS = (
     "Email Delivered", "Email Opened", "Email Link Clicked", "Email Bounced", "Email Marked as Spam",
@@ -51,6 +52,7 @@ US,Oregon,Portland,97201,rural,oceanic,hills
 #: When somebody corrects it (UTC).
 CORRECTED_AT = datetime(2025, 3, 15)
 STORES = "store_id,name,format\ns1,Mitte,mall\ns2,Old Port,freestanding\ns3,Attic,\n"
+CATEGORIES = ("shoes", "hats", "Belts", "", None)
 
 
 @dataclass
@@ -112,7 +114,7 @@ def parquet_table(messages: Iterable[Message], *, native: bool) -> pa.Table:
 
 @dataclass
 class Plan:
-    """A shop's raw data: the files in the order of their delivery, and the exchange rates beside them."""
+    """A shop's raw data: the files in the order of their delivery, and the reference tables beside them."""
 
     files: list[RawFile]
     rates: list[tuple[str, date, str, datetime]]  # currency, rate_date, rate, delivered_at (UTC)
@@ -123,13 +125,17 @@ class Plan:
             if file.delivered_at <= until and not (raw / "events" / file.name).exists():
                 file.write(raw / "events", shuffle)
         rates = [rate for rate in self.rates if rate[3] <= until]
+        raw.mkdir(parents=True, exist_ok=True)
         if rates:
-            raw.mkdir(parents=True, exist_ok=True)
             rows = [f"{currency},{day},{rate}\n" for currency, day, rate, _ in rates]
             (raw / "exchange_rates.csv").write_text("currency,rate_date,rate_to_reporting\n" + "".join(rows))
         places = PLACES if until < CORRECTED_AT else PLACES.replace("rural", "urban")
         for name, content in (("places", places), ("stores", STORES)):
             (raw / f"{name}.csv").write_text(content)
+        # The shop changes its mind about its products, once.
+        categories = {"p1": "shoes", "p2": "hats"} if until < PRODUCTS_CHANGE else {"p1": "hats", "p3": "belts"}
+        rows = [f"{product},{category},Good\n" for product, category in categories.items()]
+        (raw / "products.csv").write_text("product_id,category,brand\n" + "".join(rows))
 
 
 def draw_plan(seed: int, people: int = 90, messages_per_day: int = 60) -> Plan:
@@ -246,7 +252,10 @@ class _Shop:
             else:
                 found.append(self.message(
                     moment, "track", event=self.chance.choice(BROWSING), **person, context=context,
-                    properties={"product_id": f"p{self.chance.randint(1, 8)}", "query": "shoes"},
+                    properties={
+                        "product_id": f"p{self.chance.randint(1, 8)}", "query": "shoes",
+                        "category": self.chance.choice(CATEGORIES),
+                    },
                 ))  # fmt: skip
         return found
 
@@ -318,7 +327,8 @@ class _Shop:
     def products(self) -> list[dict[str, Any]]:
         return [
             {
-                "product_id": f"p{self.chance.randint(1, 8)}", "name": "Shoe", "category": "shoes", "brand": "Good",
+                "product_id": f"p{self.chance.randint(1, 8)}", "name": "Shoe",
+                "category": self.chance.choice(CATEGORIES), "brand": self.chance.choice(["Good", "Fine", "", None]),
                 "price": self.chance.choice([9.99, "20.00", 33.33, 0, None, 100]),
                 "quantity": self.chance.choice([1, 1, 2, "3"]),
             }
@@ -354,6 +364,11 @@ class _Shop:
             products = None
         completed = self.message(received, "track", event="Order Completed", **buyer, properties={
             "order_id": order_id, "currency": currency, "products": products, **self.place(), **amounts,
+            "channel": self.chance.choice(["online", "in_store", None]),
+            "shipping_method": self.chance.choice(["express", "Standard", "pickup", "carrier pigeon", None]),
+            "use_case": self.chance.choice(["gift", "self", None]),
+            "requested_delivery": self.chance.choice([iso(received + timedelta(days=1)), "2025-03-09", "soon", None]),
+            "coupon": self.chance.choice(["SAVE10", "", None]),
         })  # fmt: skip
         found = [completed]
         if self.chance.random() < 0.12:  # the same order again, as another message, perhaps worth something else
