@@ -40,6 +40,7 @@ measured as (
         traits.employees,
         traits.email_consent,
         traits.industry is not null or traits.employees is not null as is_company,
+        traits.birth_date is not null or try_cast(traits.age as double) is not null as is_exact_age,
         -- An age that was stated as a number grows with time; one that was stated as a band is its lower end.
         case
             when traits.birth_date is not null
@@ -65,6 +66,9 @@ final as (
         coalesce(measured.country, 'unknown') as country,
         coalesce(countries.region, 'unknown') as region,
         coalesce(measured.city, 'unknown') as city,
+        case
+            when measured.is_exact_age and age_bands.band is not null then try_cast(measured.age as integer)
+        end as age,
         coalesce(age_bands.band, 'unknown') as age_band,
         coalesce(measured.gender, 'unknown') as gender,
         coalesce(measured.industry, 'unknown') as industry,
