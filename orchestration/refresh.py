@@ -20,6 +20,7 @@ from orchestration import datasets, dbt, publish, raw_files
 from orchestration.errors import StrataError
 from orchestration.lock import writer_lock
 from orchestration.raw_files import RawFile, Window
+from orchestration.rules import check_rules
 from orchestration.settings import Settings
 
 
@@ -242,13 +243,12 @@ def _refresh(
     own_raw: bool, now: datetime, progress: bool,
 ) -> Refresh:  # fmt: skip
     clock = Stopwatch()
-    variables: Mapping[str, Any] = {}
+    business = dbt.business_variables({} if own_raw else datasets.variables_of(settings.dataset))
+    check_rules(sensitive_allowed=business["sensitive_attributes_allowed"])
     if not own_raw:
         datasets.prepare(settings, source=source, size=size, until=until, now=now)
-        variables = datasets.variables_of(settings.dataset)
     clock.lap("raw messages")
 
-    business = dbt.business_variables(variables)
     facts_version = dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES})
     rules_version = dbt.version_of(dbt.RULE_PATHS, business)
     timezone = business["business_timezone"]

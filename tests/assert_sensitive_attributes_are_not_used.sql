@@ -1,10 +1,14 @@
--- Religion, health and the like draw no segment and reach no mart unless the project names them in the variable
--- sensitive_attributes_allowed.
+-- Religion, health and the like draw no segment or audience and reach no mart unless the project names them in the
+-- variable sensitive_attributes_allowed.
 {% set allowed = "'" ~ var('sensitive_attributes_allowed') | join("', '") ~ "'" -%}
 with used as (
 
     select attribute
     from {{ ref('micro_segment_layers') }}
+    union
+    select field as attribute
+    from {{ ref('audience_rules') }}
+    where kind = 'attribute'
     {% for attribute in attribute_columns() -%}
     union
     select '{{ attribute }}' as attribute

@@ -10,7 +10,7 @@ with rules as (
         kind,
         coalesce(field, '') as field,
         operator,
-        value as stated_value,
+        trim(value) as stated_value,
         lower(trim(value)) as value,
         value_to,
         coalesce(at_least, 1) as at_least,
@@ -59,8 +59,9 @@ final as (
                 then try_cast(numbered.value as double)
         end as number_from,
         case
-            when numbered.kind = 'number' and numbered.operator in ('is', 'at most') then try_cast(numbered.value as double)
             when numbered.kind = 'number' and numbered.operator = 'between' then try_cast(numbered.value_to as double)
+            when numbered.kind = 'number' and numbered.operator in ('is', 'at most')
+                then try_cast(numbered.value as double)
         end as number_to,
         numbered.at_least,
         numbered.ago_from,

@@ -62,10 +62,6 @@ all_patterns as (
 counted as (
 
     select
-        steps.audience_id,
-        steps.step,
-        steps.is_excluded,
-        steps.rule,
         {% for count, bits in [
             ('customers_after', '(2 * steps.step_bit - 1)'),
             ('customers_alone', 'steps.step_bit'),
@@ -74,8 +70,12 @@ counted as (
         cast(sum(case
             when (patterns.matched_bits & {{ bits }}) = (steps.wanted_bits & {{ bits }}) then patterns.customers
             else 0
-        end) as bigint) as {{ count }}{{ ',' if not loop.last }}
-        {% endfor %}
+        end) as bigint) as {{ count }},
+        {% endfor -%}
+        steps.audience_id,
+        steps.step,
+        steps.is_excluded,
+        steps.rule
     from steps
     inner join all_patterns as patterns on steps.audience_id = patterns.audience_id
     group by steps.audience_id, steps.step, steps.is_excluded, steps.rule

@@ -51,14 +51,14 @@ conditions as (
 numbers as (
 
     select
-        people.*,
-        ages.age,
         {% for number in [
             'probability_alive', 'expected_orders_365d', 'historic_ltv', 'predicted_ltv_90d', 'predicted_ltv_180d',
             'predicted_ltv_365d', 'predicted_ltv_1095d',
         ] -%}
-        lifetime_values.{{ number }}{{ ',' if not loop.last }}
-        {% endfor %}
+        lifetime_values.{{ number }},
+        {% endfor -%}
+        ages.age,
+        people.*
     from people
     inner join ages on people.snapshot_date = ages.snapshot_date and people.customer_id = ages.customer_id
     left join lifetime_values

@@ -64,8 +64,6 @@ entries as (
 snapshot_dates as (
 
     select
-        snapshots.snapshot_date,
-        conditions.condition_number,
         {% for end, ago, missing in [
             ('first_date', 'ago_to', "cast('1900-01-01' as date)"), ('last_date', 'ago_from', 'snapshots.snapshot_date'),
         ] -%}
@@ -74,8 +72,10 @@ snapshot_dates as (
             when conditions.ago_unit = 'months'
                 then cast({{ dbt.dateadd('month', '-conditions.' ~ ago, 'snapshots.snapshot_date') }} as date)
             else cast({{ dbt.dateadd('day', '-conditions.' ~ ago, 'snapshots.snapshot_date') }} as date)
-        end as {{ end }}{{ ',' if not loop.last }}
-        {% endfor %}
+        end as {{ end }},
+        {% endfor -%}
+        snapshots.snapshot_date,
+        conditions.condition_number
     from snapshots
     cross join conditions
 
