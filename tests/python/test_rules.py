@@ -6,9 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from orchestration.errors import StrataError
-from orchestration.rules import RULES_DIR, check_rules, faults_of
+from orchestration.rule_files import read_rows
+from orchestration.rules import FIELDS_FILE, RULES_DIR, check_rules, faults_of
 from rehearsal import Rehearsal
 
 HEADER = "audience_id,audience,step,is_excluded,kind,field,operator,value,value_to,at_least,ago_from,ago_to,ago_unit"
@@ -34,6 +36,14 @@ def rules(folder: Path, audience_rules: str, **others: str) -> Path:
 
 def test_the_rules_that_come_with_the_project_can_be_followed() -> None:
     assert faults_of() == []
+
+
+def test_the_kinds_that_a_rule_may_name_are_those_of_the_catalogue() -> None:
+    [described] = yaml.safe_load((RULES_DIR / "audience_rules.yml").read_text())["seeds"]
+    [kind] = [column for column in described["columns"] if column["name"] == "kind"]
+    named = kind["data_tests"][0]["accepted_values"]["arguments"]["values"]
+    fields, _ = read_rows(FIELDS_FILE, ["kind", "field", "description"])
+    assert set(named) == {"attribute", "audience", *(row["kind"] for row in fields)}
 
 
 def test_good_rules_pass(tmp_path: Path) -> None:
