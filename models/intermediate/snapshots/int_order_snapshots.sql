@@ -1,6 +1,5 @@
 -- Everything about a customer that orders tell, as known on the snapshot date. Purchase days as the purchase models
--- want them: same customer and business day is one purchase, refunds netted in. A day on which nothing is left of
--- what was paid is dropped; a day with nothing but free orders is a purchase, as in the published figures for CDNOW.
+-- want them: same customer and business day is one purchase, refunds netted in.
 with snapshot_dates as (
 
     select snapshot_date
@@ -36,7 +35,7 @@ purchases as (
 
     select
         *,
-        orders > 0 and (net_revenue > 0 or revenue = 0) as is_purchase
+        {{ is_purchase_day() }} as is_purchase
     from days
 
 ),
