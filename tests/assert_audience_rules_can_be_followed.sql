@@ -71,14 +71,12 @@ where
     or (kind = 'number' and operator = 'between' and not coalesce(number_from <= number_to, false))
 union all
 select
-    'window or number of times that can not be' as fault,
+    'window that can not be' as fault,
     audience_id,
     step
 from rules
 where
-    at_least < 1
-    or ago_from < 0
-    or ago_to < coalesce(ago_from, 0)
+    ago_to < coalesce(ago_from, 0)
     or (ago_unit is null and (ago_from is not null or ago_to is not null))
 union all
 select

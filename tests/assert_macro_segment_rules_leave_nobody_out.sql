@@ -4,7 +4,7 @@ with rules as (
 
     select
         *,
-        coalesce(customer_type, region, country, age_band, industry, company_size_band) is null as is_blank,
+        coalesce({{ macro_dimensions() | join(', ') }}) is null as is_blank,
         priority = max(priority) over () as is_last
     from {{ ref('macro_segment_rules') }}
 

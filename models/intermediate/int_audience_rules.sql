@@ -3,16 +3,16 @@
 with rules as (
 
     select
-        audience_id,
-        audience,
+        trim(audience_id) as audience_id,
+        trim(audience) as audience,
         step,
         coalesce(is_excluded, false) as is_excluded,
-        kind,
-        coalesce(field, '') as field,
-        operator,
+        trim(kind) as kind,
+        coalesce(trim(field), '') as field,
+        trim(operator) as operator,
         trim(value) as stated_value,
         lower(trim(value)) as value,
-        value_to,
+        trim(value_to) as value_to,
         coalesce(at_least, 1) as at_least,
         ago_from,
         ago_to,

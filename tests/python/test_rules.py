@@ -1,187 +1,113 @@
-"""Rules that can't be followed are refused before anything runs, with file, line and reason."""
+"""Rules of a user's own: a mistake is said with its file, row and column, and good ones stand in for the package's."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
 from pathlib import Path
 
+import duckdb
 import pytest
-import yaml
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
 
+from orchestration import dbt
 from orchestration.errors import StrataError
-from orchestration.rule_files import read_rows
-from orchestration.rules import FIELDS_FILE, RULES_DIR, check_rules, faults_of
-from rehearsal import Rehearsal
+from orchestration.rules import find_folder, read_rules, read_seeds, write_own_rules
+from orchestration.settings import PROJECT_DIR, Settings
 
-HEADER = "audience_id,audience,step,is_excluded,kind,field,operator,value,value_to,at_least,ago_from,ago_to,ago_unit"
-GOOD = """\
-fans,Fans,1,,bought,category,is,Anime sneakers,,,,,
-fans,Fans,2,,number,age,between,20,30,,,,
-fans,Fans,3,,searched,query,contains,character shoes,,,4,6,months
-fans,Fans,4,TRUE,visited,,,,,3,,30,days
-fans,Fans,4,true,bought,coupon,,,,,,0,days
-rest,The rest,1,,attribute,age_band,is,Unknown,,,,,
-rest,The rest,2,true,audience,,is,fans,,,,,
-"""
+LAYERS_HEADER = "macro_segment,layer,attribute,min_customers\n"
+LAYERS = LAYERS_HEADER + "*,0,macro_segment,50\n"
+BANDS = "attribute,band,from_share,below_share\n"
+ATTRIBUTES = "attribute,category,description,source,is_sensitive\n"
+MACROS = "priority,macro_segment,age_band\n10,Young,18-24\n11,Young,25-34\n99,Others,\n"
 
 
-def rules(folder: Path, audience_rules: str, **others: str) -> Path:
-    """A folder with these rule files."""
-    folder.mkdir(exist_ok=True)
-    (folder / "audience_rules.csv").write_text(f"{HEADER}\n{audience_rules}", encoding="utf-8")
-    for name, text in others.items():
-        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
-    return folder
+def folder_of(tmp_path: Path, **files: str | bytes) -> Path:
+    for name, content in files.items():
+        (tmp_path / f"{name}.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    return tmp_path
 
 
-def test_the_rules_that_come_with_the_project_can_be_followed() -> None:
-    assert faults_of() == []
+def test_the_packages_own_rules_are_right() -> None:
+    rules = read_rules(None)
+    assert rules.own == {} and rules.own_files == ()
+    assert set(rules.tables) == {path.stem for path in (PROJECT_DIR / "seeds/rules").glob("*.csv")}
+    assert set(rules.tables) == set(read_seeds())
 
 
-def test_the_kinds_that_a_rule_may_name_are_those_of_the_catalogue() -> None:
-    [described] = yaml.safe_load((RULES_DIR / "audience_rules.yml").read_text())["seeds"]
-    [kind] = [column for column in described["columns"] if column["name"] == "kind"]
-    named = kind["data_tests"][0]["accepted_values"]["arguments"]["values"]
-    fields, _ = read_rows(FIELDS_FILE, ["kind", "field", "description"])
-    assert set(named) == {"attribute", "audience", *(row["kind"] for row in fields)}
-
-
-def test_good_rules_pass(tmp_path: Path) -> None:
-    assert faults_of(rules(tmp_path, GOOD)) == []
-
-
-BAD_ROWS = {
-    # attributes
-    "x,X,1,,attribute,agee_band,is,18-24,,,,,": "there is no attribute 'agee_band': did you mean age_band?",
-    "x,X,1,,attribute,,is,18-24,,,,,": "there is no attribute ''",
-    "x,X,1,,attribute,age_band,is,18-25,,,,,": "there is no band of age_band '18-25': did you mean 18-24?",
-    "x,X,1,,attribute,ltv_tier,is,highest,,,,,": "there is no band of ltv_tier 'highest'",
-    "x,X,1,,attribute,country,contains,US,,,,,": "the operator 'contains' is not for attribute: take is",
-    "x,X,1,,attribute,country,,US,,,,,": "the operator is missing: take is",
-    "x,X,1,,attribute,country,is,,,,,,": "the value is missing",
-    "x,X,1,,attribute,country,is,US,CA,,,,": "value_to is for numbers with the operator between",
-    "x,X,1,,attribute,country,is,US,,2,,,": "at_least: only what customers do",
-    # numbers
-    "x,X,1,,number,ages,is,20,,,,,": "there is no number 'ages': did you mean age?",
-    "x,X,1,,number,age,at least,abc,,,,,": "'abc' is no number",
-    "x,X,1,,number,age,at least,nan,,,,,": "'nan' is no number",
-    "x,X,1,,number,age,between,20,inf,,,,": "'inf' is no number",
-    "x,X,1,,number,age,between,20,,,,,": "value_to is missing",
-    "x,X,1,,number,age,between,30,20,,,,": "between 30 and 20 lies nothing",
-    "x,X,1,,number,age,contains,2,,,,,": "the operator 'contains' is not for number: take is, at least",
-    "x,X,1,,number,age,at most,30,40,,,,": "value_to is for numbers with the operator between",
-    "x,X,1,,number,age,at most,30,,,4,6,months": "ago_from, ago_to, ago_unit: only what customers do",
-    # behaviour
-    "x,X,1,,bougt,category,is,Shoes,,,,,": "there is no kind 'bougt': did you mean bought?",
-    "x,X,1,,bought,categry,is,Shoes,,,,,": "there is no field of bought 'categry': did you mean category?",
-    "x,X,1,,visited,page,is,/,,,,,": "there is no field of visited 'page'",
-    "x,X,1,,bought,category,between,Shoes,,,,,": "the operator 'between' is not for bought: take is, contains",
-    "x,X,1,,bought,category,is,,,,,,": "the value is missing",
-    "x,X,1,,bought,category,,Shoes,,,,,": "the operator is missing",
-    "x,X,1,,bought,,is,Shoes,,,,,": "name the field of bought that 'Shoes' is about",
-    "x,X,1,,bought,,,,,0,,,": "at_least must be 1 or more",
-    "x,X,1,,bought,,,,,two,,,": "at_least is 'two', which is no integer",
-    "x,X,1,,bought,,,,,,6,4,months": "from 6 to 4 months ago lies no day",
-    "x,X,1,,bought,,,,,,,6,weeks": "there is no ago_unit 'weeks'",
-    "x,X,1,,bought,,,,,,4,6,": "a window needs ago_from or ago_to, and ago_unit",
-    "x,X,1,,bought,,,,,,,,days": "a window needs ago_from or ago_to, and ago_unit",
-    "x,X,1,,bought,,,,,,-1,6,days": "a window lies between 0 and 36500 days ago",
-    "x,X,1,,bought,,,,,,,1201,months": "a window lies between 0 and 1200 months ago",
-    "x,X,1,,bought,,,,,,,1.5,months": "ago_to is '1.5', which is no integer",
-    # references
-    "x,X,1,,audience,,is,fan,,,,,": "there is no audience 'fan': did you mean fans?",
-    "x,X,1,,audience,members,is,fans,,,,,": "an audience has no field: leave 'members' out",
-    "x,X,1,,audience,,is,x,,,,,": "in a circle: x -> x",
-    "x,X,1,,audience,,is,y,,,,,\ny,Y,1,,audience,,is,z,,,,,\nz,Z,1,true,audience,,is,x,,,,,": "-> z ->",
-    "x,X,1,,audience,,is,fans ,,,,,": "value is 'fans ': take out the blanks around it",
-    # steps
-    "x,X,,,visited,,,,,,,,": "step is blank",
-    "x,X,one,,visited,,,,,,,,": "step is 'one', which is no integer",
-    "x,X,0,,visited,,,,,,,,": "steps are counted from 1",
-    "x,X,1,yes,visited,,,,,,,,": "is_excluded is 'yes', which is no boolean",
-    "x,X,1,,visited,,,,,,,,\nx,X,1,true,searched,,,,,,,,": "is_excluded differs from line 9",
-    "x,X,1,,visited,,,,,,,,\nx,X,01,,visited,,,,,1,,,": "it repeats line 9",
-    "x,X,1,,visited,,,,,,,,\nx,X,2,true,visited,,,,,,,,": "it asks the same as step 1 in line 9",
-    "x,X,1,,visited,,,,,,,,\nx,Y,2,,searched,,,,,,,,": "the audience is 'Y', but 'X' in line 9",
-    "x,,1,,visited,,,,,,,,": "audience is blank",
-    "Big Fans,X,1,,visited,,,,,,,,": "an audience_id is lower-case letters",
-    "x,X,1,,visited": "the row has 5 cells, the header 13",
-    'x,"X,1,,visited,,,,,,,,': "it can't be read as CSV",
-}
-
-
-@pytest.mark.parametrize("row", BAD_ROWS)
-def test_a_bad_row_is_refused_with_its_line_and_reason(tmp_path: Path, row: str) -> None:
-    faults = faults_of(rules(tmp_path, GOOD + row + "\n"))
-    named = [fault for fault in faults if BAD_ROWS[row] in fault.reason]
-    assert named, faults
-    assert named[0].file == tmp_path / "audience_rules.csv"
-    assert named[0].line >= 9
-    # One mistake is not told as several.
-    assert len(faults) == 1, faults
-
-
-def test_references_go_three_deep_and_no_deeper(tmp_path: Path) -> None:
-    chain = "".join(f"a{number},A{number},1,,audience,,is,a{number - 1},,,,,\n" for number in range(1, 4))
-    base = "a0,A0,1,,visited,,,,,,,,\n"
-    assert faults_of(rules(tmp_path, base + chain)) == []
-    [fault] = faults_of(rules(tmp_path, chain + base + "a4,A4,1,,audience,,is,a3,,,,,\n"))
-    assert "at most 3 deep" in fault.reason
-    assert fault.line == 6
-
-
-def test_fifty_steps_are_the_most(tmp_path: Path) -> None:
-    steps = [f"x,X,{number},,number,orders,at least,{number},,,,,\n" for number in range(1, 52)]
-    assert faults_of(rules(tmp_path, "".join(steps[:50]))) == []
-    [fault] = faults_of(rules(tmp_path, "".join(steps)))
-    assert fault.line == 52
-    assert "at most 50 steps" in fault.reason
-
-
-def test_sensitive_attributes_need_permission(tmp_path: Path) -> None:
-    attributes = (RULES_DIR / "attributes.csv").read_text()
-    attributes = attributes.replace("identify: address.country,false", "identify: address.country,true")
-    folder = rules(tmp_path, "x,X,1,,attribute,country,is,US,,,,,\n", attributes=attributes)
-    [fault] = faults_of(folder)
-    assert "country is sensitive" in fault.reason
-    assert faults_of(folder, ["country"]) == []
+@pytest.mark.parametrize("folder", sorted(path.name for path in (PROJECT_DIR / "rules").iterdir()))
+def test_the_example_rules_are_right(folder: str) -> None:
+    assert read_rules(PROJECT_DIR / "rules" / folder).own
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new", "line", "reason"),
+    ("files", "said"),
     [
-        ("micro_segment_layers", "*,1,lifecycle_stage", "*,1,lifecycle", 3, "there is no attribute 'lifecycle'"),
-        (
-            "micro_segment_layers",
-            "*,1,lifecycle_stage,50",
-            "*,1,lifecycle_stage,many",
-            3,
-            "'many', which is no integer",
-        ),
-        ("micro_segment_layers", "*,1,", "*,0,", 3, "it repeats macro_segment, layer of line 2"),
-        ("macro_segment_rules", "999,", "ten,", 10, "priority is 'ten', which is no integer"),
-        ("macro_segment_rules", "priority,macro", "prio,macro", 1, "there is no column 'prio': did you mean priority?"),
-        ("quantile_bands", "ltv_tier,low,0,", "ltv_tier,low,none,", 17, "from_share is 'none', which is no double"),
-        ("attributes", "country,geographic", "country,geografic", 2, "there is no category 'geografic'"),
+        ({"micro_segment_layers": LAYERS + "*,one,ltv_tier,50\n"}, "row 3, column layer: 'one' is not a whole number"),
+        ({"micro_segment_layers": LAYERS + "*,1,ltv_teir,50\n"}, "row 3, column attribute: there is no attribute 'l"),
+        ({"micro_segment_layers": LAYERS + "\n*,1,,50\n"}, "row 4, column attribute: it is blank"),
+        ({"micro_segment_layers": LAYERS + "Martians,1,city,50\n"}, "row 3, column macro_segment: no rule in seeds"),
+        ({"micro_segment_layers": LAYERS + "*,1,city,0\n"}, "row 3, column min_customers: 0 is not 1 or more"),
+        ({"micro_segment_layers": LAYERS + "*,1,city,9\n*,1,gender,9\n"}, "row 4, column macro_segment, layer: the"),
+        ({"micro_segment_layers": LAYERS_HEADER + "*,1,city,9\n"}, "there is no row `*,0,"),
+        ({"micro_segment_layers": LAYERS.replace("layer,", "layr,")}, "row 1: there is no column 'layr'. The col"),
+        ({"micro_segment_layers": "macro_segment,layer,attribute\n"}, "row 1: the column min_customers is missing"),
+        ({"micro_segment_layers": LAYERS.replace(",", ";")}, "row 1: there is no column 'macro_segment;layer;"),
+        ({"micro_segment_layers": LAYERS + "*,1,city,50,9\n"}, "row 3: 5 cells, but the header has 4"),
+        ({"micro_segment_layers": LAYERS.encode() + b"*,1,\xff,50\n"}, "can't be read"),
+        ({"macro_segment_rules": MACROS.replace("99,", "5,")}, "row 4, column priority: a rule without a"),
+        ({"macro_segment_rules": MACROS.replace("99,Others,", "99,Others,65+")}, "row 4, column age_band: the last ru"),
+        ({"quantile_bands": BANDS + 'ltv_tier,all,0,"1,1"\n'}, "row 2, column below_share: '1,1' is not a number"),
+        ({"attributes": ATTRIBUTES + "a,a,a,a,true\n"}, "row 2, column category: 'a' is none of geographic"),
+        ({"attributes": ATTRIBUTES + "a,value,a,a,no\n"}, "row 2, column is_sensitive: 'no' is not true or false"),
+        ({"layers": LAYERS}, "layers.csv stands in for no rules of the package"),
+        ({}, "holds no rules"),
     ],
-)
-def test_other_rule_files_are_checked_for_what_their_yml_says(
-    tmp_path: Path, name: str, old: str, new: str, line: int, reason: str
-) -> None:
-    text = (RULES_DIR / f"{name}.csv").read_text()
-    assert old in text
-    [fault] = faults_of(rules(tmp_path, GOOD, **{name: text.replace(old, new, 1)}))
-    assert (fault.file.name, fault.line) == (f"{name}.csv", line)
-    assert reason in fault.reason
+)  # fmt: skip
+def test_a_mistake_is_said_with_its_place(tmp_path: Path, files: dict[str, str | bytes], said: str) -> None:
+    folder = folder_of(tmp_path, **files)
+    with pytest.raises(StrataError) as error:
+        read_rules(folder)
+    assert said in str(error.value)
+    assert str(folder) in str(error.value)
 
 
-def test_a_refresh_with_a_bad_rule_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = rules(tmp_path / "rules", GOOD + "x,X,1,,number,age,at least,abc,,,,,\n")
-    monkeypatch.setattr(
-        "orchestration.refresh.check_rules", lambda sensitive_allowed: check_rules(folder, sensitive_allowed)
-    )
-    books = Rehearsal(tmp_path, "refused")
-    with pytest.raises(StrataError, match=r"audience_rules.csv, line 9: audience x, step 1: 'abc' is no number"):
-        books.refresh(datetime(2025, 6, 3, 12))
-    assert not books.settings.warehouse.exists()
-    assert not books.settings.manifest.exists()
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    assert find_folder(None, "") is None
+    assert find_folder(None, "rules/complete_journey") == PROJECT_DIR / "rules/complete_journey"
+    assert find_folder(str(tmp_path), "rules/complete_journey") == tmp_path
+    with pytest.raises(StrataError, match="There is no folder"):
+        find_folder(str(tmp_path / "nothing"), "")
+
+
+def test_own_rules_stand_in_for_a_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A spreadsheet's byte order mark, blank columns that are left out, quotes and commas in a name.
+    content = '\ufeffpriority,macro_segment,age_band\n10,"Under 35, ""young""",18-24\n99,Others,\n'
+    rules = read_rules(folder_of(tmp_path, macro_segment_rules=content))
+    told = write_own_rules(Settings.of("shop", home=tmp_path), rules)
+    assert list(told) == ["macro_segment_rules"]
+    monkeypatch.setenv("STRATA_WAREHOUSE", str(tmp_path / "rules.duckdb"))
+    monkeypatch.setenv("DBT_PROJECT_DIR", str(PROJECT_DIR))
+    where = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
+    where += ["--target-path", str(tmp_path / "target"), "--log-path", str(tmp_path), "--quiet"]
+    select = ["--select", "macro_segment_rules", "rfm_groups"]
+    kinds = ["--resource-type", "seed"]
+    done = dbtRunner().invoke(["build", *where, *select, *kinds, "--vars", json.dumps({"own_rules": told})])
+    DuckDBConnectionManager.close_all_connections()
+    assert done.success, done.exception
+    with duckdb.connect(str(tmp_path / "rules.duckdb")) as db:
+        found = db.execute("select priority, macro_segment, region, age_band from seeds.macro_segment_rules order by 1")
+        assert found.fetchall() == [(10, 'Under 35, "young"', None, "18-24"), (99, "Others", None, None)]
+        lines = (PROJECT_DIR / "seeds/rules/rfm_groups.csv").read_text().splitlines()
+        assert db.execute("select count(*) from seeds.rfm_groups").fetchone() == (len(lines) - 1,)
+
+
+def test_own_rules_are_part_of_the_rules_version(tmp_path: Path) -> None:
+    def version(folder: Path | None) -> str:
+        return dbt.version_of((), {}, extra=read_rules(folder).own_files)
+
+    own = folder_of(tmp_path, macro_segment_rules=MACROS)
+    first = version(own)
+    assert first != version(None)
+    folder_of(tmp_path, macro_segment_rules=MACROS.replace("Young", "Younger"))
+    assert version(own) != first
