@@ -10,7 +10,7 @@ UV := .venv/uv/bin/uv
 INSTALLED := .venv/.installed
 
 # Options of `make refresh` and `make check`, passed on only when set. The shell quotes them, so paths may hold spaces.
-export DATASET AS_OF RAW SOURCE SIZE UNTIL
+export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL
 OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW:+--raw "$$RAW"} \
 	$${SOURCE:+--source "$$SOURCE"} $${SIZE:+--size "$$SIZE"} $${UNTIL:+--until "$$UNTIL"}
 
@@ -23,6 +23,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Options of refresh and check: DATASET=demo AS_OF=YYYY-MM-DD RAW=path SOURCE=path SIZE=customers UNTIL=YYYY-MM-DD"
+	@echo "  Option of refresh: RULES=folder"
 
 setup: $(INSTALLED) ## install what requirements.lock says into .venv (the other commands do it when it is needed)
 
@@ -36,7 +37,7 @@ $(INSTALLED): requirements.lock
 	@touch $@
 
 refresh: $(INSTALLED) ## raw events -> tested, published marts (DATASET=demo unless set)
-	@$(BIN)/python -m orchestration refresh $(OPTIONS)
+	@$(BIN)/python -m orchestration refresh $(OPTIONS) $${RULES:+--rules "$$RULES"}
 
 check: $(INSTALLED) ## dry run: how columns are mapped, what would be rejected and why (DATASET, SOURCE or RAW)
 	@$(BIN)/python -m orchestration check $(OPTIONS)

@@ -6,3 +6,13 @@
         'urbanicity',
     ]) }}
 {%- endmacro %}
+
+{# Purpose: whether a rule of the macro-segments matches a customer: a blank in it matches anything.
+   Usage: macro_rule_matches('rules', 'kinds') -- relations with the columns of macro_dimensions()
+   Output: a condition. #}
+{% macro macro_rule_matches(rules, customers) -%}
+    {%- for dimension in macro_dimensions() -%}
+    ({{ rules }}.{{ dimension }} is null or {{ rules }}.{{ dimension }} = {{ customers }}.{{ dimension }})
+    {{- ' and ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}

@@ -36,6 +36,7 @@ def refresh(
     source: Source = None,
     size: Annotated[int | None, typer.Option(help="Customers of the demo.")] = None,
     until: Annotated[str | None, typer.Option(help="Last received day of the demo's messages.")] = None,
+    rules: Annotated[str | None, typer.Option(help="Folder of rules that stand in for the package's.")] = None,
     now: Annotated[str | None, typer.Option(hidden=True, help="The clock, ISO 8601, for rehearsals.")] = None,
 ) -> None:
     """Take in what is new, rebuild what depends on it, test it, publish it."""
@@ -49,6 +50,7 @@ def refresh(
         source=source,
         size=size,
         until=day(until, "UNTIL"),
+        rules=rules,
         own_raw=raw is not None,
         now=clock,
     )

@@ -34,6 +34,7 @@ RUN_VARIABLES = (
     "manifest_path",
     "rates_path",
     "keys_path",
+    "own_rules",
     "raw_root",
     "run_from",
     "run_to",

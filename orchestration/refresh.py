@@ -20,6 +20,7 @@ from orchestration import datasets, dbt, publish, raw_files
 from orchestration.errors import StrataError
 from orchestration.lock import writer_lock
 from orchestration.raw_files import RawFile, Window
+from orchestration.rules import find_folder, read_rules, write_own_rules
 from orchestration.settings import Settings
 
 
@@ -191,18 +192,20 @@ def refresh(
     source: str | None = None,
     size: int | None = None,
     until: date | None = None,
+    rules: str | None = None,
     own_raw: bool = False,
     now: datetime | None = None,
     progress: bool = True,
 ) -> Refresh:
     """Take in what is new, rebuild what depends on it, test it, publish it.
 
-    `own_raw`: settings.raw was named by the user, so nothing is generated. `now`: the clock (aware), for rehearsals.
+    `rules`: a folder of rules that stand in for the package's and the data set's. `own_raw`: settings.raw was named by
+    the user, so nothing is generated. `now`: the clock (aware), for rehearsals.
     Raises StrataError with what to do next; the last publication then stays as it was.
     """
     now = now or datetime.now(UTC)
     with writer_lock(settings):
-        return _refresh(settings, as_of, source, size, until, own_raw, now, progress)
+        return _refresh(settings, as_of, source, size, until, rules, own_raw, now, progress)
 
 
 def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: datetime) -> Path:
@@ -242,20 +245,20 @@ def clean(settings: Settings) -> list[str]:
 
 def _refresh(
     settings: Settings, as_of: date | None, source: str | None, size: int | None, until: date | None,
-    own_raw: bool, now: datetime, progress: bool,
+    rules: str | None, own_raw: bool, now: datetime, progress: bool,
 ) -> Refresh:  # fmt: skip
     clock = Stopwatch()
-    variables: Mapping[str, Any] = {}
+    variables, rules_folder = datasets.configuration_of(settings.dataset) if not own_raw else ({}, "")
+    in_force = read_rules(find_folder(rules, rules_folder))
     if not own_raw:
         datasets.prepare(settings, source=source, size=size, until=until, now=now)
-        variables = datasets.variables_of(settings.dataset)
     clock.lap("raw messages")
 
     business = dbt.business_variables(variables)
     facts_version = dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES})
     # References have no dates: where snapshots read one, its change restates them, as a rule's does.
     references = references_version(settings.raw, raw_files.SNAPSHOT_REFERENCES)
-    rules_version = dbt.version_of(dbt.RULE_PATHS, {**business, "references": references})
+    rules_version = dbt.version_of(dbt.RULE_PATHS, {**business, "references": references}, extra=in_force.own_files)
     timezone = business["business_timezone"]
     closed_through, known = raw_files.read_manifest(settings)
     open_date = closed_through + timedelta(days=1) if closed_through else None
@@ -293,13 +296,14 @@ def _refresh(
     told = run_variables(
         settings, window, business, last, write_run_manifest(settings, files, rates, timezone, window)
     ) | {
+        "own_rules": write_own_rules(settings, in_force),
         "snapshots": [day.isoformat() for day in kept],
         "snapshots_to_build": [day.isoformat() for day in to_build],
         "rules_version": rules_version,
         "run_id": done.run_id,
     }
     try:
-        built = dbt.build(settings, told, restate=books.rules_version != rules_version, progress=progress)
+        built = dbt.build(settings, told, progress=progress)
     except StrataError:
         raw_files.name_unreadable(files, window, timezone)
         raise

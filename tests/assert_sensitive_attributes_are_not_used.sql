@@ -1,5 +1,5 @@
--- Religion and the like, and what may point to a person, draw no segment and reach no mart unless the project names
--- them in the variable sensitive_attributes_allowed: a layer by one is refused, and its column tells of nobody.
+-- Religion and the like, and what may point to a person, draw no segment or audience and reach no mart unless the project
+-- names them in the variable sensitive_attributes_allowed: a rule by one is refused, and its column tells of nobody.
 {% set allowed = "'" ~ var('sensitive_attributes_allowed') | join("', '") ~ "'" -%}
 with forbidden as (
 
@@ -42,6 +42,14 @@ select
     layers.attribute
 from layers
 semi join forbidden on layers.attribute = forbidden.attribute
+union all
+select
+    'audience' as place,
+    rules.audience_id as detail,
+    rules.field as attribute
+from {{ ref('audience_rules') }} as rules
+semi join forbidden on rules.field = forbidden.attribute
+where rules.kind = 'attribute'
 union all
 select
     'customers' as place,

@@ -1,28 +1,10 @@
 -- Each customer's macro-segment: the matching rule with the lowest priority number. A blank in a rule matches anything.
 {% set dimensions = macro_dimensions() -%}
-{% set categories = ['geographic', 'demographic', 'firmographic'] -%}
-with {% for category in categories -%}
-{{ category }} as (
+with attributes as (
 
-    select * from {{ ref('int_' ~ category ~ '_snapshots') }}
+    select * from {{ ref('macro_attributes') }}
     where snapshot_date in ({{ snapshots_to_build() }})
 
-),
-
-{% endfor -%}
-attributes as (
-
-    select
-        geographic.snapshot_date,
-        geographic.customer_id,
-        {{ dimensions | join(', ') }}
-    from geographic
-    {% for category in categories[1:] -%}
-    inner join {{ category }}
-        on
-            geographic.snapshot_date = {{ category }}.snapshot_date
-            and geographic.customer_id = {{ category }}.customer_id
-    {% endfor %}
 ),
 
 rules as (
@@ -49,12 +31,7 @@ matched as (
         rules.macro_segment,
         rules.priority
     from kinds
-    inner join rules
-        on
-            (rules.{{ dimensions[0] }} is null or rules.{{ dimensions[0] }} = kinds.{{ dimensions[0] }})
-            {%- for dimension in dimensions[1:] %}
-            and (rules.{{ dimension }} is null or rules.{{ dimension }} = kinds.{{ dimension }})
-            {%- endfor %}
+    inner join rules on {{ macro_rule_matches('rules', 'kinds') }}
     qualify
         row_number() over (
             partition by

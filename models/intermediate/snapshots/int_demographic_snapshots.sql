@@ -99,6 +99,8 @@ final as (
         coalesce(known.{{ attribute }}, 'unknown') as {{ attribute }},
         {% endfor -%}
         coalesce(known.nationality_known, 'unknown') as nationality,
+        -- a band is not an age, and an absurd age is none
+        case when known.age_from = known.age_to and known.age_band_known is not null then known.age_from end as age,
         coalesce(stages.life_stage, 'unknown') as life_stage,
         {{ allowed_attribute('employer', 'known.employer') }} as employer,
         {{ allowed_attribute('religion', 'known.religion') }} as religion
