@@ -1,6 +1,5 @@
 -- Religion and the like, and what may point to a person, draw no segment or audience and reach no mart unless the
--- project names them in the variable sensitive_attributes_allowed: a rule by one is refused, and its column tells of
--- nobody.
+-- project names them in the variable sensitive_attributes_allowed: a rule by one is refused, and its column is empty.
 {% set allowed = "'" ~ var('sensitive_attributes_allowed') | join("', '") ~ "'" -%}
 with forbidden as (
 
