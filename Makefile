@@ -17,10 +17,11 @@ OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup refresh check test lint lint-python lint-sql lint-dbt lint-spark dev bench clean lock
+.PHONY: help setup refresh check propose-layers test lint lint-python lint-sql lint-dbt lint-spark dev bench \
+	bench-segments clean lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Options of refresh and check: DATASET=demo AS_OF=YYYY-MM-DD RAW=path SOURCE=path SIZE=customers UNTIL=YYYY-MM-DD"
 	@echo "  Option of refresh: RULES=folder"
@@ -41,6 +42,9 @@ refresh: $(INSTALLED) ## raw events -> tested, published marts (DATASET=demo unl
 
 check: $(INSTALLED) ## dry run: how columns are mapped, what would be rejected and why (DATASET, SOURCE or RAW)
 	@$(BIN)/python -m orchestration check $(OPTIONS)
+
+propose-layers: $(INSTALLED) ## layers that explain later spend best, as a seed file to accept (DATASET)
+	@$(BIN)/python -m orchestration propose-layers $${DATASET:+--dataset "$$DATASET"}
 
 test: $(INSTALLED) ## all tests (SLOW=1: also those that take minutes)
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(if $(SLOW),,-m "not slow")

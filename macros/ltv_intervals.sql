@@ -1,48 +1,40 @@
-{# Intervals (95 %) of predicted_ltv_365d, from columns of ltv_customer_snapshots.
+{# How sure a predicted value is, from columns of ltv_customer_snapshots. Three errors, each independent of the others:
 
-   A total over customers has variance = sum(variance) + sum over 7 directions of (sum(shift))^2: what customers do is
-   independent of each other (process error: variances add), what the fit got wrong is common to all of them (parameter
-   error: shifts add, and are squared then). A shift is the change of the value, in money, when the parameters move by
-   one standard error along one direction of the Cholesky factor of their covariance; the directions are independent.
-   Valid for customers scored by one fit: one snapshot, one scope. #}
-{% macro ltv_interval_bound(total, variance, shifts, sign) -%}
-    cast(round(
-        greatest(
-            0.0,
-            cast({{ total }} as double) {{ sign }} 1.959964 * sqrt(
-                cast({{ variance }} as double)
-                {%- for shift in shifts %}
-                + pow(cast({{ shift }} as double), 2)
-                {%- endfor %}
-            )
-        ),
-        2
-    ) as decimal(18, 2))
+   process error      what customers do by chance: independent of each other, so variances add up
+   parameter error    what a fit got wrong: common to all customers that it scores. A shift is the change of the value, in
+                      money, when the parameters move by one standard error along one of seven independent directions
+                      (columns of the Cholesky factor of their covariance): shifts of one fit add up, and are squared then
+   model error        what the model gets wrong whatever its parameters: measured by the back-test, a share of the value #}
+
+{# Purpose: the directions along which parameters move: four of the purchase model, three of the spend model. #}
+{% macro ltv_directions() %}{{ return([1, 2, 3, 4, 5, 6, 7]) }}{% endmacro %}
+
+{# Purpose: process and parameter variance of customers who are scored by one fit.
+   Usage: ltv_variance(365, 'sum') in a `group by` that holds scope and cutoff_date; ltv_variance(365) for one customer.
+   Output: a double, in money squared; null where nobody has a value. Variances of several fits add up. #}
+{% macro ltv_variance(days, total='') -%}
+    (
+        cast({{ total }}(predicted_ltv_{{ days }}d_variance) as double)
+        {%- for direction in ltv_directions() %}
+        + pow(cast({{ total }}(predicted_ltv_{{ days }}d_shift_{{ direction }}) as double), 2)
+        {%- endfor %}
+    )
 {%- endmacro %}
 
-{% macro ltv_bound_of(sign, is_segment, relation) -%}
-    {%- set prefix = (relation ~ '.' if relation else '') ~ 'predicted_ltv_365d' -%}
-    {%- set opening = 'sum(' if is_segment else '' -%}
-    {%- set closing = ')' if is_segment else '' -%}
-    {%- set shifts = [] -%}
-    {%- for direction in range(1, 8) -%}
-        {%- do shifts.append(opening ~ prefix ~ '_shift_' ~ direction ~ closing) -%}
-    {%- endfor -%}
+{# Purpose: a bound of the 95 % interval of a value. A value is never negative.
+   Usage: ltv_bound('-', 'predicted_ltv', 'variance', 'model_error'); a model error of null counts as none.
+   Output: decimal(18, 2); null where the value is. #}
+{% macro ltv_bound(sign, value, variance, model_error) -%}
     case
-        when {{ opening }}{{ prefix }}{{ closing }} is not null
-            then
-                {{ ltv_interval_bound(
-                    opening ~ prefix ~ closing, opening ~ prefix ~ '_variance' ~ closing, shifts, sign
-                ) }}
+        when {{ value }} is not null
+            then cast(round(
+                greatest(
+                    0.0,
+                    cast({{ value }} as double) {{ sign }} 1.959964 * sqrt(
+                        {{ variance }} + pow(coalesce({{ model_error }}, 0.0) * cast({{ value }} as double), 2)
+                    )
+                ),
+                2
+            ) as decimal(18, 2))
     end
 {%- endmacro %}
-
-{# Purpose: the bounds for one customer (a predictive interval of what that customer will be worth).
-   Usage: in a select from ltv_customer_snapshots; `relation` qualifies the columns. Output: decimal(18, 2) or null. #}
-{% macro customer_interval_low(relation=none) %}{{ ltv_bound_of('-', false, relation) }}{% endmacro %}
-{% macro customer_interval_high(relation=none) %}{{ ltv_bound_of('+', false, relation) }}{% endmacro %}
-
-{# Purpose: the bounds for a group of customers. Usage: in a `group by` over customers of one snapshot.
-   Output: decimal(18, 2), null where nobody in the group has a value. #}
-{% macro segment_interval_low(relation=none) %}{{ ltv_bound_of('-', true, relation) }}{% endmacro %}
-{% macro segment_interval_high(relation=none) %}{{ ltv_bound_of('+', true, relation) }}{% endmacro %}

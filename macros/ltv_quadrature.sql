@@ -18,9 +18,9 @@
 
 {# Purpose: purchases expected over a horizon from a customer who is alive and leaves after each with probability p:
    (1 - (1 + p tau)^-n) / p, written with tanh so that nothing cancels, however small p is.
-   Usage: n = r + x, tau = horizon / (alpha + T). #}
-{% macro ltv_orders_given_p(p, n, tau) -%}
-    {%- set h -%} tanh({{ n }} * atanh({{ p }} * {{ tau }} / (2.0 + {{ p }} * {{ tau }}))) {%- endset -%}
+   Usage: n = r + x, log_growth = ln(1 + p tau), tau = horizon / (alpha + T). #}
+{% macro ltv_orders_given_p(p, n, log_growth) -%}
+    {%- set h -%} tanh({{ n }} * {{ log_growth }} / 2.0) {%- endset -%}
     (2.0 * {{ h }} / ((1.0 + {{ h }}) * {{ p }}))
 {%- endmacro %}
 

@@ -1,7 +1,10 @@
-{# Purpose: what macro-segments are drawn by: the columns of seeds/rules/macro_segment_rules.csv beside priority and macro_segment,
-   and columns of int_attribute_snapshots. Output: a list of names. #}
+{# Purpose: the attributes that macro-segments are drawn by: columns of seeds/rules/macro_segment_rules.csv.
+   Output: a list of names. #}
 {% macro macro_dimensions() -%}
-    {{ return(['customer_type', 'region', 'country', 'age_band', 'industry', 'company_size_band']) }}
+    {{ return([
+        'customer_type', 'region', 'country', 'age_band', 'industry', 'company_size_band', 'life_stage', 'income_band',
+        'urbanicity',
+    ]) }}
 {%- endmacro %}
 
 {# Purpose: whether a rule of the macro-segments matches a customer: a blank in it matches anything.

@@ -80,6 +80,22 @@ def check(
 
 
 @app.command()
+def propose_layers(
+    dataset: Dataset = "demo",
+    layers: Annotated[int, typer.Option(help="Most layers of a macro-segment.", min=1, max=6)] = 4,
+    penalty: Annotated[float, typer.Option(help="How dear a segment more is, 1 to 3.", min=0)] = 2.0,
+    min_customers: Annotated[int | None, typer.Option(help="Fewest customers of a segment.", min=1)] = None,
+) -> None:
+    """Choose layers on past month-ends and write them down for a person to accept. Nothing is changed."""
+    from orchestration.propose import lines_of, write_proposal
+    from orchestration.propose import propose_layers as run
+
+    settings = Settings.of(dataset)
+    proposal = run(settings, most_layers=layers, penalty=penalty, minimum=min_customers)
+    print("\n".join(lines_of(proposal, *write_proposal(settings, proposal))))
+
+
+@app.command()
 def clean(dataset: Dataset) -> None:
     """Remove a data set's warehouse, publications and manifest, and what was generated for it."""
     from orchestration.refresh import clean as run

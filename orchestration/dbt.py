@@ -7,11 +7,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import yaml
 
 from orchestration.errors import StrataError
@@ -20,7 +21,7 @@ from orchestration.settings import PROJECT_DIR, Settings
 #: A change here changes what facts are, so the warehouse is built anew from the manifest.
 FACT_PATHS = ("models/staging", "models/intermediate/facts", "macros", "seeds/reference")
 #: A change here restates the snapshots.
-RULE_PATHS = ("models", "macros", "seeds", "orchestration/fit.py", "dbt_project.yml")
+RULE_PATHS = ("models", "macros", "seeds", "orchestration/fit.py", "orchestration/month_end_fits.py", "dbt_project.yml")
 #: Variables that shape facts; all others of the business shape only the snapshots.
 FACT_VARIABLES = (
     "business_timezone",
@@ -85,10 +86,16 @@ def version_of(paths: tuple[str, ...], variables: Mapping[str, Any], extra: tupl
 
 
 def build(
-    settings: Settings, variables: Mapping[str, Any], select: str | None = None, *, progress: bool = True
+    settings: Settings,
+    variables: Mapping[str, Any],
+    select: str | None = None,
+    *,
+    restate: bool = False,
+    progress: bool = True,
 ) -> BuildResult:
     """Run seeds, models and data tests of the project in one dbt invocation.
 
+    `restate`: nothing but the facts is kept of what the warehouse holds, whatever columns it has.
     Raises StrataError naming every model, seed and test that failed.
     """
     os.environ["STRATA_WAREHOUSE"] = str(settings.warehouse)
@@ -104,6 +111,8 @@ def build(
     parsed = dbtRunner().invoke(["parse", *common])
     if not parsed.success:
         raise StrataError(f"dbt can't parse the project: {parsed.exception}")
+    if restate:
+        drop_restated(settings.warehouse, parsed.result.nodes.values())
     watcher = ProgressBar() if progress and sys.stderr.isatty() else None
     runner = dbtRunner(manifest=parsed.result, callbacks=[watcher.on_event] if watcher else [])
     arguments = ["build", *common, "--vars", json.dumps(variables, default=str), "--exclude-resource-type", "unit_test"]
@@ -130,6 +139,17 @@ def build(
     if failures:
         raise StrataError("dbt build failed:\n" + "\n".join(failures))
     return outcome
+
+
+def drop_restated(warehouse: Path, nodes: Iterable[Any]) -> None:
+    """Drop the tables that grow by snapshots: under new rules their rows are made anew, maybe with other columns."""
+    if not warehouse.exists():
+        return
+    with duckdb.connect(str(warehouse)) as db:
+        for node in nodes:
+            grows = node.resource_type == "model" and node.config.materialized == "incremental"
+            if grows and not node.original_file_path.startswith(FACT_PATHS):
+                db.execute(f'drop table if exists "{node.schema}"."{node.alias}"')
 
 
 def first_words(message: str) -> str:

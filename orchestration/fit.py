@@ -11,7 +11,7 @@ Gamma(r, alpha) over customers, the chance to leave after a purchase is Beta(a, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,15 +76,7 @@ def fit_orders(
     The four arrays have one shape (rows,). x is the number of repeat purchase days, t_x the days from first to last
     purchase (0 where x is 0), T the days from first purchase to cut-off. Raises ValueError on impossible rows.
     """
-    if family not in FAMILIES:
-        raise ValueError(f"family {family!r} is none of {FAMILIES}")
-    x, recency, age, n = _aggregate(frequency, recency_days, age_days, customers=customers)
-    if np.any((recency < 0) | (recency > age) | ((x == 0) & (recency > 0))):
-        raise ValueError("recency_days must lie between 0 and age_days, and be 0 where frequency is 0")
-    cap = frequency_cap(x, n)
-    is_plausible = np.ones(n.size, dtype=bool) if cap is None else x <= cap
-    set_aside = int(n[~is_plausible].sum())
-    x, recency, age, n = x[is_plausible], recency[is_plausible], age[is_plausible], n[is_plausible]
+    (x, recency, age, n), cap, set_aside = _plausible_rows(frequency, recency_days, age_days, customers, family)
     total, repeat = int(n.sum()), int(n[x > 0].sum())
     known = {"family": family, "customers": total, "repeat_buyers": repeat}
     known |= {"frequency_cap": cap, "customers_set_aside": set_aside}
@@ -104,9 +96,7 @@ def fit_spend(frequency: ArrayLike, repeat_spend_cents: ArrayLike, customers: Ar
     Rows with x = 0 or without positive spend carry no information and are left out. gamma comes back in money, not
     cents.
     """
-    x, cents, n = _aggregate(frequency, repeat_spend_cents, customers=customers)
-    informative = (x > 0) & (cents > 0)
-    x, cents, n = x[informative], cents[informative], n[informative]
+    x, cents, n = _informative_rows(frequency, repeat_spend_cents, customers)
     repeat = int(n.sum())
     if repeat < MIN_REPEAT_BUYERS:
         return SpendFit(repeat_buyers=repeat, **_unfitted(repeat))
@@ -119,6 +109,58 @@ def fit_spend(frequency: ArrayLike, repeat_spend_cents: ArrayLike, customers: Ar
     if fitted["fit_status"] == "ok" and fitted["parameters"][1] <= 1.0:
         fitted["fit_status"] = "q is not above 1: mean spend has no expected value"
     return SpendFit(repeat_buyers=repeat, **fitted)
+
+
+def order_log_likelihood(
+    frequency: ArrayLike,
+    recency_days: ArrayLike,
+    age_days: ArrayLike,
+    customers: ArrayLike,
+    family: str,
+    parameters: Sequence[float],
+) -> float:
+    """Log-likelihood, time in weeks, of rows as in fit_orders under given r, alpha, a, b; obvious bots left out.
+
+    The same customers at a later day less those at an earlier one: how well the parameters foretold the time between.
+    """
+    (x, recency, age, n), _, _ = _plausible_rows(frequency, recency_days, age_days, customers, family)
+    if n.size == 0:
+        return 0.0
+    objective = _order_objective(x, recency / 7.0, age / 7.0, n, is_mbg=family == "mbg")
+    return float(objective(np.asarray(parameters, dtype=float), False)[0])
+
+
+def spend_log_likelihood(
+    frequency: ArrayLike, repeat_spend_cents: ArrayLike, customers: ArrayLike, parameters: Sequence[float]
+) -> float:
+    """Log-likelihood of rows as in fit_spend under given p, q, gamma (money)."""
+    x, cents, n = _informative_rows(frequency, repeat_spend_cents, customers)
+    if n.size == 0:
+        return 0.0
+    return float(_spend_objective(x, cents / 100.0, n)(np.asarray(parameters, dtype=float), False)[0])
+
+
+def _plausible_rows(
+    frequency: ArrayLike, recency_days: ArrayLike, age_days: ArrayLike, customers: ArrayLike, family: str
+) -> tuple[tuple[NDArray[np.int64], ...], int | None, int]:
+    """Checked and aggregated rows without obvious bots; the cap on x; how many customers are above it."""
+    if family not in FAMILIES:
+        raise ValueError(f"family {family!r} is none of {FAMILIES}")
+    x, recency, age, n = _aggregate(frequency, recency_days, age_days, customers=customers)
+    if np.any((recency < 0) | (recency > age) | ((x == 0) & (recency > 0))):
+        raise ValueError("recency_days must lie between 0 and age_days, and be 0 where frequency is 0")
+    cap = frequency_cap(x, n)
+    is_plausible = np.ones(n.size, dtype=bool) if cap is None else x <= cap
+    kept = tuple(column[is_plausible] for column in (x, recency, age, n))
+    return kept, cap, int(n[~is_plausible].sum())
+
+
+def _informative_rows(
+    frequency: ArrayLike, repeat_spend_cents: ArrayLike, customers: ArrayLike
+) -> tuple[NDArray[np.int64], ...]:
+    x, cents, n = _aggregate(frequency, repeat_spend_cents, customers=customers)
+    informative = (x > 0) & (cents > 0)
+    return x[informative], cents[informative], n[informative]
 
 
 def frequency_cap(frequency: NDArray[np.int64], customers: NDArray[np.int64]) -> int | None:

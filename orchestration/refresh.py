@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -174,11 +174,14 @@ def id_key(settings: Settings) -> Path:
     return path
 
 
-def references_version(raw: str) -> str:
-    """A hash of the optional reference tables as they are now: a change is worth a new publication."""
-    query = "select filename, size, cast(last_modified as varchar) from read_blob(?)"
-    files = [path for name in raw_files.REFERENCE_TABLES for path in raw_files.reference_files(raw, name)]
-    found = [duckdb.execute(query, [path]).fetchall() for path in files]
+def references_version(raw: str, tables: Sequence[str] = raw_files.REFERENCE_TABLES) -> str:
+    """A hash of what the optional reference tables hold now: 16 hexadecimal digits. The same content keeps it."""
+    query = "select md5(content) from read_blob(?)"
+    found = [
+        (name, duckdb.execute(query, [path]).fetchall())
+        for name in tables
+        for path in raw_files.reference_files(raw, name)
+    ]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
 
@@ -253,7 +256,9 @@ def _refresh(
 
     business = dbt.business_variables(variables)
     facts_version = dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES})
-    rules_version = dbt.version_of(dbt.RULE_PATHS, business, extra=in_force.own_files)
+    # References have no dates: where snapshots read one, its change restates them, as a rule's does.
+    references = references_version(settings.raw, raw_files.SNAPSHOT_REFERENCES)
+    rules_version = dbt.version_of(dbt.RULE_PATHS, {**business, "references": references}, extra=in_force.own_files)
     timezone = business["business_timezone"]
     closed_through, known = raw_files.read_manifest(settings)
     open_date = closed_through + timedelta(days=1) if closed_through else None
@@ -271,8 +276,7 @@ def _refresh(
     kept = raw_files.kept_snapshots(window.first_day, window.as_of)
     valid = set(books.snapshots) if books.rules_version == rules_version else set()
     to_build = [day for day in kept if day not in valid or day >= window.run_from]
-    references = references_version(settings.raw)
-    state = f"{window.as_of} {facts_version} {rules_version} {references}"
+    state = f"{window.as_of} {facts_version} {rules_version} {references_version(settings.raw)}"
     clock.lap("manifest")
 
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")

@@ -20,10 +20,12 @@ from typing import Any
 import yaml
 
 from orchestration import raw_files
+from orchestration.audience_rules import audience_faults
 from orchestration.errors import StrataError
 from orchestration.settings import PROJECT_DIR, Settings
 
 SEEDS_DIR = PROJECT_DIR / "seeds" / "rules"
+FIELDS_FILE = PROJECT_DIR / "seeds" / "reference" / "audience_fields.csv"
 #: Macro-segments that layers may be given for, though no rule draws them.
 SHOWN_TOGETHER = ("*", "Other customers", "All customers")
 #: More faults than this are not said at once.
@@ -39,7 +41,7 @@ class Seed:
     name: str
     types: dict[str, str]
     keys: tuple[tuple[str, ...], ...]
-    """Columns that are unique together."""
+    """Columns that are unique together; `lower(name)` where case makes no difference."""
     required: frozenset[str]
     accepted: dict[str, list[str]]
     ranges: dict[str, tuple[float, float]]
@@ -143,7 +145,7 @@ def _seed_of(described: Mapping[str, Any]) -> Seed:
         if "unique_combination" in test:
             arguments = test["unique_combination"]["arguments"]
             keys.append(tuple(arguments["columns"]))
-            required |= {*arguments["columns"], *arguments.get("not_null", [])}
+            required |= {column_of(part) for part in (*arguments["columns"], *arguments.get("not_null", []))}
         elif "never_null" in test:
             required |= set(test["never_null"]["arguments"]["columns"])
     accepted, ranges = {}, {}
@@ -212,9 +214,20 @@ def faults_of(table: Table, seed: Seed) -> Iterator[Fault]:
     for key in seed.keys:
         seen: dict[tuple[str | None, ...], int] = {}
         for number, row in table.rows.items():
-            first = seen.setdefault(tuple(row.get(column) for column in key), number)
+            first = seen.setdefault(tuple(key_part(row, part) for part in key), number)
             if first != number:
                 yield Fault(table.path, number, ", ".join(key), f"the same as in row {first}")
+
+
+def column_of(part: str) -> str:
+    """The column that a part of a key is about: value for lower(value)."""
+    return part.removeprefix("lower(").removesuffix(")")
+
+
+def key_part(row: Row, part: str) -> str | None:
+    """A row's value for a part of a key."""
+    text = row.get(column_of(part))
+    return text.lower() if text and part.startswith("lower(") else text
 
 
 def type_check(kind: str) -> tuple[str, Callable[[str], bool]]:
@@ -270,6 +283,14 @@ def faults_between(tables: Mapping[str, Table]) -> Iterator[Fault]:
             yield Fault(
                 rules.path, number, "priority", "a rule without a condition must be the last: no other is reached"
             )
+    audiences = tables["audience_rules"]
+    bands: dict[str, list[str]] = {}
+    for row in (*tables["bands"].rows.values(), *tables["quantile_bands"].rows.values()):
+        bands.setdefault(str(row["attribute"]), []).append(str(row["band"]))
+    with FIELDS_FILE.open(encoding="utf-8", newline="") as file:
+        fields = [(field["kind"], field["field"]) for field in csv.DictReader(file)]
+    for number, column, message in audience_faults(audiences.rows, sorted(map(str, attributes)), bands, fields):
+        yield Fault(audiences.path, number, column, message)
 
 
 def shown(path: Path) -> str:

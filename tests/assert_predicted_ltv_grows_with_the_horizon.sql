@@ -1,19 +1,15 @@
--- A longer horizon holds a shorter one, and an interval holds its estimate: anything else is an error of the scoring.
+-- A longer horizon holds a shorter one: anything else is an error of the scoring.
 select
     snapshot_date,
     customer_id,
     predicted_ltv_90d,
     predicted_ltv_180d,
     predicted_ltv_365d,
-    predicted_ltv_1095d,
-    predicted_ltv_365d_low,
-    predicted_ltv_365d_high
+    predicted_ltv_1095d
 from {{ ref('ltv_customer_snapshots') }}
 where
     predicted_ltv_90d > predicted_ltv_180d
     or predicted_ltv_180d > predicted_ltv_365d
     or predicted_ltv_365d > predicted_ltv_1095d
-    or predicted_ltv_365d_low > predicted_ltv_365d
-    or predicted_ltv_365d_high < predicted_ltv_365d
     or (ltv_status <> 'none' and predicted_ltv_1095d is null)
     or (ltv_status = 'modelled' and probability_alive is null)

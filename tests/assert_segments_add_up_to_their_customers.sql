@@ -4,9 +4,11 @@ with customers as (
 
     select
         snapshot_date,
-        count_if(is_buyer) as buyers,
         sum(net_revenue_365d) as net_revenue_365d,
-        sum(predicted_ltv_365d) as predicted_ltv_365d
+        {%- for days in ltv_horizons() %}
+        sum(predicted_ltv_{{ days }}d) as predicted_ltv_{{ days }}d,
+        {%- endfor %}
+        count_if(is_buyer) as buyers
     from {{ ref('customer_snapshots') }}
     where micro_segment_id is not null
     group by snapshot_date
@@ -17,9 +19,11 @@ micro as (
 
     select
         snapshot_date,
-        sum(buyers) as buyers,
         sum(net_revenue_365d) as net_revenue_365d,
-        sum(predicted_ltv_365d) as predicted_ltv_365d
+        {%- for days in ltv_horizons() %}
+        sum(predicted_ltv_{{ days }}d) as predicted_ltv_{{ days }}d,
+        {%- endfor %}
+        sum(buyers) as buyers
     from {{ ref('micro_segment_snapshots') }}
     group by snapshot_date
 
@@ -29,9 +33,11 @@ macro as (
 
     select
         {{ as_of() }} as snapshot_date,
-        sum(buyers) as buyers,
         sum(net_revenue_365d) as net_revenue_365d,
-        sum(predicted_ltv_365d) as predicted_ltv_365d
+        {%- for days in ltv_horizons() %}
+        sum(predicted_ltv_{{ days }}d) as predicted_ltv_{{ days }}d,
+        {%- endfor %}
+        sum(buyers) as buyers
     from {{ ref('macro_segments') }}
 
 ),
@@ -40,17 +46,21 @@ compared as (
 
     select
         customers.*,
-        micro.buyers as segment_buyers,
         micro.net_revenue_365d as segment_net_revenue_365d,
-        micro.predicted_ltv_365d as segment_predicted_ltv_365d
+        {%- for days in ltv_horizons() %}
+        micro.predicted_ltv_{{ days }}d as segment_predicted_ltv_{{ days }}d,
+        {%- endfor %}
+        micro.buyers as segment_buyers
     from customers
     inner join micro on customers.snapshot_date = micro.snapshot_date
     union all
     select
         customers.*,
-        macro.buyers as segment_buyers,
         macro.net_revenue_365d as segment_net_revenue_365d,
-        macro.predicted_ltv_365d as segment_predicted_ltv_365d
+        {%- for days in ltv_horizons() %}
+        macro.predicted_ltv_{{ days }}d as segment_predicted_ltv_{{ days }}d,
+        {%- endfor %}
+        macro.buyers as segment_buyers
     from customers
     inner join macro on customers.snapshot_date = macro.snapshot_date
 
@@ -66,4 +76,6 @@ from compared
 where
     buyers <> segment_buyers
     or net_revenue_365d <> segment_net_revenue_365d
-    or coalesce(predicted_ltv_365d, 0) <> coalesce(segment_predicted_ltv_365d, 0)
+    {%- for days in ltv_horizons() %}
+    or coalesce(predicted_ltv_{{ days }}d, 0) <> coalesce(segment_predicted_ltv_{{ days }}d, 0)
+    {%- endfor %}

@@ -20,43 +20,49 @@ valued as (
         *,
         {%- for days in horizons %}
         {{ margin }} * expected_spend * discounted_orders_{{ days }}d as ltv_{{ days }}d,
-        {%- endfor %}
         -- Process error: how many orders, of what amounts, by a customer whose own mean is not known. Computed without
         -- discount, then scaled as the value is.
         pow({{ margin }} * expected_spend, 2) * (
-            spend_spread * (order_pairs_365d + (1.0 + amount_spread) * expected_orders_365d)
-            - expected_orders_365d * expected_orders_365d
-        ) * coalesce(pow(discounted_orders_365d / nullif(expected_orders_365d, 0.0), 2), 0.0) as ltv_365d_variance
+            spend_spread * (order_pairs_{{ days }}d + (1.0 + amount_spread) * expected_orders_{{ days }}d)
+            - expected_orders_{{ days }}d * expected_orders_{{ days }}d
+        ) * coalesce(pow(discounted_orders_{{ days }}d / nullif(expected_orders_{{ days }}d, 0.0), 2), 0.0)
+            as ltv_{{ days }}d_variance,
+        {%- endfor %}
+        frequency is not null as is_valued
     from estimates
 ),
 
 -- Parameter error: what one standard error along each of seven independent directions adds to the value. Directions
--- are common to all customers, so within a segment they are summed first and squared then.
+-- are common to all customers of a fit, so within it they are summed first and squared then.
 shifted as (
     select
-        valued.*,
+        {%- for days in horizons %}
         {%- for parameters in [['r', 'alpha', 'a', 'b'], ['p', 'q', 'gamma']] %}
-        {%- set outer = loop.index0 %}
+        {%- set by = 'log_spend_by_' if loop.last else 'log_orders_' ~ days ~ 'd_by_' %}
+        {%- set first_shift = loop.index0 * 4 %}
         {%- for direction in parameters %}
-        coalesce(valued.ltv_365d * (
+        coalesce(valued.ltv_{{ days }}d * (
             {%- for name in parameters[loop.index0:] %}
-            {{ '+ ' if not loop.first }}valued.log_{{ 'spend' if outer else 'orders' }}_by_{{ name }}
-            * scoring_fits.step_{{ name }}_{{ direction }}
+            {{ '+ ' if not loop.first }}valued.{{ by }}{{ name }} * scoring_fits.step_{{ name }}_{{ direction }}
             {%- endfor %}
-        ), 0.0) as shift_{{ outer * 4 + loop.index }},
+        ), 0.0) as shift_{{ days }}d_{{ first_shift + loop.index }},
         {%- endfor %}
         {%- endfor %}
-        valued.frequency is not null as is_valued
+        {%- endfor %}
+        valued.*
     from valued
     inner join scoring_fits
-        on valued.snapshot_date = scoring_fits.snapshot_date
+        on
+            valued.snapshot_date = scoring_fits.snapshot_date
+            and valued.macro_segment = scoring_fits.macro_segment
 ),
 
 -- Rounded per customer before anything is added up: sums of decimals do not depend on the order of rows.
-rounded as (
+final as (
     select
         snapshot_date,
         customer_id,
+        scope,
         cutoff_date,
         case
             when not is_valued then 'none'
@@ -76,30 +82,23 @@ rounded as (
                         {{ dbt.dateadd('day', 'cast(ceil(next_order_days) as integer)', 'snapshot_date') }} as date
                     )
         end as expected_next_order_date,
-        cast(round({{ margin }} * cast(net_revenue as double), 2) as decimal(18, 2)) as historic_ltv,
         {%- for days in horizons %}
         cast(round(ltv_{{ days }}d, 2) as decimal(18, 2)) as predicted_ltv_{{ days }}d,
+        case when is_valued then cast(round(greatest(ltv_{{ days }}d_variance, 0.0), 4) as decimal(38, 4)) end
+            as predicted_ltv_{{ days }}d_variance,
+        {%- for direction in ltv_directions() %}
+        case when is_valued then cast(round(shift_{{ days }}d_{{ direction }}, 4) as decimal(18, 4)) end
+            as predicted_ltv_{{ days }}d_shift_{{ direction }},
         {%- endfor %}
-        {%- for direction in range(1, 8) %}
-        case when is_valued then cast(round(shift_{{ direction }}, 4) as decimal(18, 4)) end
-            as predicted_ltv_365d_shift_{{ direction }},
         {%- endfor %}
-        case when is_valued then cast(round(greatest(ltv_365d_variance, 0.0), 4) as decimal(38, 4)) end
-            as predicted_ltv_365d_variance
+        cast(round({{ margin }} * cast(net_revenue as double), 2) as decimal(18, 2)) as historic_ltv
     from shifted
-),
-
-final as (
-    select
-        *,
-        {{ customer_interval_low() }} as predicted_ltv_365d_low,
-        {{ customer_interval_high() }} as predicted_ltv_365d_high
-    from rounded
 )
 
 select
     snapshot_date,
     customer_id,
+    scope,
     cutoff_date,
     ltv_status,
     probability_alive,
@@ -109,14 +108,12 @@ select
     {%- endfor %}
     expected_spend,
     expected_next_order_date,
-    historic_ltv,
     {%- for days in horizons %}
     predicted_ltv_{{ days }}d,
+    predicted_ltv_{{ days }}d_variance,
+    {%- for direction in ltv_directions() %}
+    predicted_ltv_{{ days }}d_shift_{{ direction }},
     {%- endfor %}
-    predicted_ltv_365d_low,
-    predicted_ltv_365d_high,
-    {%- for direction in range(1, 8) %}
-    predicted_ltv_365d_shift_{{ direction }},
     {%- endfor %}
-    predicted_ltv_365d_variance
+    historic_ltv
 from final

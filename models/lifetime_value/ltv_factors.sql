@@ -14,6 +14,7 @@ scoring_fits as (
 
 fits as (
     select distinct
+        scope,
         cutoff_date,
         r,
         alpha,
@@ -25,6 +26,7 @@ fits as (
 -- given that the customer is alive, the purchase rate ~ Gamma(n, age)
 ages as (
     select
+        factor_keys.scope,
         factor_keys.cutoff_date,
         factor_keys.frequency,
         factor_keys.age_days,
@@ -36,7 +38,9 @@ ages as (
         fits.alpha + factor_keys.age_days / cast(7.0 as double) as age
     from factor_keys
     inner join fits
-        on factor_keys.cutoff_date = fits.cutoff_date
+        on
+            factor_keys.scope = fits.scope
+            and factor_keys.cutoff_date = fits.cutoff_date
 ),
 
 taus as (
@@ -70,6 +74,7 @@ points as (
 
 node_values as (
     select
+        points.scope,
         points.cutoff_date,
         points.frequency,
         points.age_days,
@@ -79,13 +84,15 @@ node_values as (
         points.b,
         points.n,
         points.age,
-        points.tau_365d,
         nodes.weight,
         nodes.p,
         nodes.log_p,
-        nodes.log_stay,
         {%- for days in horizons %}
-        {{ ltv_orders_given_p('nodes.p', 'points.n', 'points.tau_' ~ days ~ 'd') }} as orders_{{ days }}d,
+        points.tau_{{ days }}d,
+        nodes.p * points.tau_{{ days }}d as p_tau_{{ days }}d,
+        -- ln(1 + p tau), whatever the size of p
+        2.0 * atanh(nodes.p * points.tau_{{ days }}d / (2.0 + nodes.p * points.tau_{{ days }}d))
+            as log_growth_{{ days }}d,
         {%- endfor %}
         {%- for days in horizons %}
         {%- for node in rule %}
@@ -93,42 +100,56 @@ node_values as (
         * pow(1.0 + nodes.p * points.tau_{{ days }}d_{{ loop.index }}, points.decay)
         {%- endfor %} as discounted_until_{{ days }}d,
         {%- endfor %}
-        pow(1.0 + nodes.p * points.tau_365d, points.decay) as survival_365d
+        nodes.log_stay
     from points
     inner join nodes
         on
-            points.cutoff_date = nodes.cutoff_date
+            points.scope = nodes.scope
+            and points.cutoff_date = nodes.cutoff_date
             and points.frequency = nodes.frequency
+),
+
+given_p as (
+    select
+        {%- for days in horizons %}
+        {{ ltv_orders_given_p('p', 'n', 'log_growth_' ~ days ~ 'd') }} as orders_{{ days }}d,
+        -- (1 + p tau)^-(n + 1)
+        exp(-(n + 1.0) * log_growth_{{ days }}d) as survival_{{ days }}d,
+        {%- endfor %}
+        *
+    from node_values
 ),
 
 expectations as (
     select
-        cutoff_date,
-        frequency,
-        age_days,
         {%- for days in horizons %}
         sum(weight * orders_{{ days }}d) as orders_{{ days }}d,
         sum(weight * discounted_until_{{ days }}d) as discounted_until_{{ days }}d,
-        {%- endfor %}
         -- E[N (N - 1)], for the variance. Where p n tau is tiny the difference cancels: its limit is taken instead.
         sum(
             weight * exp(log_stay) * case
-                when n * p * tau_365d < 1e-4 then n * (n + 1.0) * tau_365d * tau_365d
-                else
-                    2.0 * (1.0 - survival_365d * (1.0 + (n + 1.0) * p * tau_365d)) / (p * p)
+                when n * p_tau_{{ days }}d < 1e-4 then n * (n + 1.0) * tau_{{ days }}d * tau_{{ days }}d
+                else 2.0 * (1.0 - survival_{{ days }}d * (1.0 + (n + 1.0) * p_tau_{{ days }}d)) / (p * p)
             end
-        ) as order_pairs_365d,
+        ) as order_pairs_{{ days }}d,
         -- d ln(orders) / d ln(parameter), times the orders
         max(r) * sum(
-            weight * survival_365d * (1.0 + p * tau_365d) * 2.0 * atanh(p * tau_365d / (2.0 + p * tau_365d)) / p
-        ) as orders_365d_by_r,
-        -max(alpha / age) * sum(weight * n * tau_365d * survival_365d) as orders_365d_by_alpha,
-        max(a) * (sum(weight * orders_365d * log_p) - sum(weight * orders_365d) * sum(weight * log_p))
-            as orders_365d_by_a,
-        max(b) * (sum(weight * orders_365d * log_stay) - sum(weight * orders_365d) * sum(weight * log_stay))
-            as orders_365d_by_b
-    from node_values
-    group by cutoff_date, frequency, age_days
+            weight * survival_{{ days }}d * (1.0 + p_tau_{{ days }}d) * log_growth_{{ days }}d / p
+        ) as orders_{{ days }}d_by_r,
+        -max(alpha / age) * sum(weight * n * tau_{{ days }}d * survival_{{ days }}d) as orders_{{ days }}d_by_alpha,
+        max(a) * (
+            sum(weight * orders_{{ days }}d * log_p) - sum(weight * orders_{{ days }}d) * sum(weight * log_p)
+        ) as orders_{{ days }}d_by_a,
+        max(b) * (
+            sum(weight * orders_{{ days }}d * log_stay) - sum(weight * orders_{{ days }}d) * sum(weight * log_stay)
+        ) as orders_{{ days }}d_by_b,
+        {%- endfor %}
+        scope,
+        cutoff_date,
+        frequency,
+        age_days
+    from given_p
+    group by scope, cutoff_date, frequency, age_days
 ),
 
 final as (
@@ -142,16 +163,17 @@ final as (
 )
 
 select
-    cutoff_date,
-    frequency,
-    age_days,
     {%- for days in horizons %}
     orders_{{ days }}d,
     discounted_orders_{{ days }}d,
+    order_pairs_{{ days }}d,
+    orders_{{ days }}d_by_r,
+    orders_{{ days }}d_by_alpha,
+    orders_{{ days }}d_by_a,
+    orders_{{ days }}d_by_b,
     {%- endfor %}
-    order_pairs_365d,
-    orders_365d_by_r,
-    orders_365d_by_alpha,
-    orders_365d_by_a,
-    orders_365d_by_b
+    scope,
+    cutoff_date,
+    frequency,
+    age_days
 from final

@@ -8,6 +8,7 @@ scoring_fits as (
 
 fits as (
     select distinct
+        scope,
         cutoff_date,
         a,
         b,
@@ -17,6 +18,7 @@ fits as (
 
 frequencies as (
     select distinct
+        scope,
         cutoff_date,
         frequency
     from factor_keys
@@ -25,13 +27,16 @@ frequencies as (
 -- given that the customer is alive, p ~ Beta(a, b_alive)
 posteriors as (
     select
+        frequencies.scope,
         frequencies.cutoff_date,
         frequencies.frequency,
         fits.a,
         fits.b + frequencies.frequency + fits.first_purchase_exits as b_alive
     from frequencies
     inner join fits
-        on frequencies.cutoff_date = fits.cutoff_date
+        on
+            frequencies.scope = fits.scope
+            and frequencies.cutoff_date = fits.cutoff_date
 ),
 
 -- v = ln(p / (1 - p)) = center + 4 sinh(u): equal steps of u reach both tails down to e^-28
@@ -62,6 +67,7 @@ logits as (
 
 densities as (
     select
+        scope,
         cutoff_date,
         frequency,
         node,
@@ -77,17 +83,19 @@ densities as (
 
 final as (
     select
+        scope,
         cutoff_date,
         frequency,
         node,
         greatest(exp(log_p), 1e-280) as p,
         log_p,
         log_stay,
-        density / sum(density) over (partition by cutoff_date, frequency) as weight
+        density / sum(density) over (partition by scope, cutoff_date, frequency) as weight
     from densities
 )
 
 select
+    scope,
     cutoff_date,
     frequency,
     node,

@@ -4,6 +4,10 @@ with customers as (
     select * from {{ ref('int_customer_snapshots') }}
 ),
 
+segments as (
+    select * from {{ ref('macro_customer_snapshots') }}
+),
+
 scoring_fits as (
     select * from {{ ref('ltv_scoring_fits') }}
 ),
@@ -21,14 +25,16 @@ buyers as (
         customers.age_days,
         customers.repeat_spend,
         customers.net_revenue,
+        segments.macro_segment,
+        scoring_fits.scope,
         scoring_fits.cutoff_date,
         scoring_fits.r,
         scoring_fits.alpha,
         scoring_fits.b,
         scoring_fits.cutoff_date is not null as is_modelled,
-        -- Without a usable fit: the customer's own rate, with a year of everybody's rate added, and nobody ever leaves
-        coalesce(scoring_fits.r, 365.0 * scoring_fits.pooled_orders_per_day) + customers.frequency as n,
-        coalesce(scoring_fits.alpha, 365.0 / 7.0) + customers.age_days / cast(7.0 as double) as age,
+        -- Without a usable fit: the customer's own rate, with 90 days of everybody's rate added, and nobody ever leaves
+        coalesce(scoring_fits.r, 90.0 * scoring_fits.pooled_orders_per_day) + customers.frequency as n,
+        coalesce(scoring_fits.alpha, 90.0 / 7.0) + customers.age_days / cast(7.0 as double) as age,
         scoring_fits.alpha + customers.recency_days / cast(7.0 as double) as age_at_last_order,
         -- BG/NBD has no exit before the first repeat purchase: null, and the customer is alive
         case
@@ -37,8 +43,14 @@ buyers as (
         end as exit_b,
         scoring_fits.a
     from customers
-    left join scoring_fits
-        on customers.snapshot_date = scoring_fits.snapshot_date
+    inner join segments
+        on
+            customers.snapshot_date = segments.snapshot_date
+            and customers.customer_id = segments.customer_id
+    inner join scoring_fits
+        on
+            segments.snapshot_date = scoring_fits.snapshot_date
+            and segments.macro_segment = scoring_fits.macro_segment
     where
         customers.snapshot_date in ({{ snapshots_to_build() }})
         and customers.is_buyer
@@ -64,9 +76,11 @@ final as (
     select
         alive.snapshot_date,
         alive.customer_id,
+        alive.macro_segment,
         alive.frequency,
         alive.repeat_spend,
         alive.net_revenue,
+        alive.scope,
         alive.cutoff_date,
         alive.is_modelled,
         alive.probability_alive,
@@ -79,27 +93,29 @@ final as (
             when alive.is_modelled then alive.probability_alive * factors.discounted_orders_{{ days }}d
             else alive.n / alive.age * {{ ltv_discounted_weeks(days) }}
         end as discounted_orders_{{ days }}d,
-        {%- endfor %}
         case
-            when alive.is_modelled then alive.probability_alive * factors.order_pairs_365d
-            else alive.n * (alive.n + 1.0) * pow(365.0 / (7.0 * alive.age), 2)
-        end as order_pairs_365d,
+            when alive.is_modelled then alive.probability_alive * factors.order_pairs_{{ days }}d
+            else alive.n * (alive.n + 1.0) * pow({{ days }} / (7.0 * alive.age), 2)
+        end as order_pairs_{{ days }}d,
         -- d ln(expected orders) / d ln(parameter): of those given alive, and of being alive
-        factors.orders_365d_by_r / factors.orders_365d
-        - (1.0 - alive.probability_alive) * alive.r * (ln(alive.age) - ln(alive.age_at_last_order)) as log_orders_by_r,
-        factors.orders_365d_by_alpha / factors.orders_365d
+        factors.orders_{{ days }}d_by_r / factors.orders_{{ days }}d
+        - (1.0 - alive.probability_alive) * alive.r * (ln(alive.age) - ln(alive.age_at_last_order))
+            as log_orders_{{ days }}d_by_r,
+        factors.orders_{{ days }}d_by_alpha / factors.orders_{{ days }}d
         - (1.0 - alive.probability_alive) * alive.n * alive.alpha * (1.0 / alive.age - 1.0 / alive.age_at_last_order)
-            as log_orders_by_alpha,
-        factors.orders_365d_by_a / factors.orders_365d
-        - (1.0 - alive.probability_alive) as log_orders_by_a,
-        factors.orders_365d_by_b / factors.orders_365d
-        + coalesce((1.0 - alive.probability_alive) * alive.b / alive.exit_b, 0.0) as log_orders_by_b,
+            as log_orders_{{ days }}d_by_alpha,
+        factors.orders_{{ days }}d_by_a / factors.orders_{{ days }}d
+        - (1.0 - alive.probability_alive) as log_orders_{{ days }}d_by_a,
+        factors.orders_{{ days }}d_by_b / factors.orders_{{ days }}d
+        + coalesce((1.0 - alive.probability_alive) * alive.b / alive.exit_b, 0.0) as log_orders_{{ days }}d_by_b,
+        {%- endfor %}
         -- by then half of such customers, if alive, have ordered: the median of the waiting time
         7.0 * alive.age * (pow(2.0, 1.0 / greatest(alive.n, 0.01)) - 1.0) as next_order_days
     from alive
     left join factors
         on
-            alive.cutoff_date = factors.cutoff_date
+            alive.scope = factors.scope
+            and alive.cutoff_date = factors.cutoff_date
             and alive.frequency = factors.frequency
             and alive.age_days = factors.age_days
 )
@@ -107,20 +123,22 @@ final as (
 select
     snapshot_date,
     customer_id,
+    macro_segment,
     frequency,
     repeat_spend,
     net_revenue,
+    scope,
     cutoff_date,
     is_modelled,
     probability_alive,
     {%- for days in horizons %}
     expected_orders_{{ days }}d,
     discounted_orders_{{ days }}d,
+    order_pairs_{{ days }}d,
+    log_orders_{{ days }}d_by_r,
+    log_orders_{{ days }}d_by_alpha,
+    log_orders_{{ days }}d_by_a,
+    log_orders_{{ days }}d_by_b,
     {%- endfor %}
-    order_pairs_365d,
-    log_orders_by_r,
-    log_orders_by_alpha,
-    log_orders_by_a,
-    log_orders_by_b,
     next_order_days
 from final

@@ -12,6 +12,7 @@ with new_parameter_fits as (
 
 select
     scope,
+    macro_segment,
     cutoff_date,
     family,
     r,
@@ -33,6 +34,7 @@ select
     {%- endfor %}
     log_likelihood,
     spend_log_likelihood,
+    split_gain,
     customers,
     repeat_buyers,
     spend_repeat_buyers,

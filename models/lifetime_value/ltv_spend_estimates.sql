@@ -20,7 +20,9 @@ buyers as (
         scoring_fits.p * order_estimates.frequency + scoring_fits.q as shape
     from order_estimates
     inner join scoring_fits
-        on order_estimates.snapshot_date = scoring_fits.snapshot_date
+        on
+            order_estimates.snapshot_date = scoring_fits.snapshot_date
+            and order_estimates.macro_segment = scoring_fits.macro_segment
 ),
 
 final as (
@@ -47,8 +49,10 @@ final as (
 select
     snapshot_date,
     customer_id,
+    macro_segment,
     frequency,
     net_revenue,
+    scope,
     cutoff_date,
     is_modelled,
     is_spend_modelled,
@@ -56,12 +60,12 @@ select
     {%- for days in horizons %}
     expected_orders_{{ days }}d,
     discounted_orders_{{ days }}d,
+    order_pairs_{{ days }}d,
+    log_orders_{{ days }}d_by_r,
+    log_orders_{{ days }}d_by_alpha,
+    log_orders_{{ days }}d_by_a,
+    log_orders_{{ days }}d_by_b,
     {%- endfor %}
-    order_pairs_365d,
-    log_orders_by_r,
-    log_orders_by_alpha,
-    log_orders_by_a,
-    log_orders_by_b,
     next_order_days,
     expected_spend,
     spend_spread,

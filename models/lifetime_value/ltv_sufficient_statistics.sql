@@ -1,32 +1,24 @@
-with customers as (
-    select * from {{ ref('int_customer_snapshots') }}
-),
-
-month_ends as (
-    select *
-    from customers
-    where
-        snapshot_date in ({{ snapshots_to_build() }})
-        and snapshot_date = last_day(snapshot_date)
-        and is_buyer
-        and frequency is not null
-),
+with {{ ltv_statistics_rows() }},
 
 final as (
+
     select
-        'pooled' as scope,
-        snapshot_date as cutoff_date,
+        cutoff_date,
+        role,
+        macro_segment,
         frequency,
         recency_days,
         age_days,
         count(*) as customers
-    from month_ends
-    group by snapshot_date, frequency, recency_days, age_days
+    from statistics_rows
+    group by cutoff_date, role, macro_segment, frequency, recency_days, age_days
+
 )
 
 select
-    scope,
     cutoff_date,
+    role,
+    macro_segment,
     frequency,
     recency_days,
     age_days,

@@ -2,7 +2,7 @@
 {% set dimensions = macro_dimensions() -%}
 with attributes as (
 
-    select * from {{ ref('int_attribute_snapshots') }}
+    select * from {{ ref('macro_attributes') }}
     where snapshot_date in ({{ snapshots_to_build() }})
 
 ),

@@ -4,7 +4,7 @@
 {% set dimensions = macro_dimensions() -%}
 with attributes as (
 
-    select * from {{ ref('int_attribute_snapshots') }}
+    select * from {{ ref('macro_attributes') }}
     where snapshot_date = {{ as_of() }}
 
 ),

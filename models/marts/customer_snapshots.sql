@@ -37,6 +37,16 @@ lifetime_values as (
 
 ),
 
+model_errors as (
+
+    select
+        snapshot_date,
+        cast(model_error as double) as model_error
+    from {{ ref('micro_model_errors') }}
+    where level = 'micro_segment' and horizon_days = 365
+
+),
+
 final as (
 
     select
@@ -67,13 +77,18 @@ final as (
         customers.average_days_between_orders,
         lifetime_values.ltv_status,
         lifetime_values.probability_alive,
-        lifetime_values.expected_orders_365d,
+        {% for days in ltv_horizons() -%}
+        lifetime_values.expected_orders_{{ days }}d,
+        {% endfor -%}
+        lifetime_values.expected_spend,
         lifetime_values.historic_ltv,
         lifetime_values.predicted_ltv_90d,
         lifetime_values.predicted_ltv_180d,
         lifetime_values.predicted_ltv_365d,
-        lifetime_values.predicted_ltv_365d_low,
-        lifetime_values.predicted_ltv_365d_high,
+        {{ ltv_bound('-', 'lifetime_values.predicted_ltv_365d', ltv_variance(365), 'model_errors.model_error') }}
+            as predicted_ltv_365d_low,
+        {{ ltv_bound('+', 'lifetime_values.predicted_ltv_365d', ltv_variance(365), 'model_errors.model_error') }}
+            as predicted_ltv_365d_high,
         lifetime_values.predicted_ltv_1095d,
         customers.frequency,
         round(cast(customers.recency_days as double) / 7, 6) as recency_weeks,
@@ -92,6 +107,7 @@ final as (
         on
             customers.snapshot_date = lifetime_values.snapshot_date
             and customers.customer_id = lifetime_values.customer_id
+    left join model_errors on customers.snapshot_date = model_errors.snapshot_date
 
 )
 

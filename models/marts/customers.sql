@@ -88,6 +88,10 @@ final as (
         snapshots.ltv_status,
         snapshots.probability_alive,
         values_now.churn_risk,
+        {% for days in ltv_horizons() -%}
+        snapshots.expected_orders_{{ days }}d,
+        {% endfor -%}
+        snapshots.expected_spend,
         snapshots.historic_ltv,
         snapshots.predicted_ltv_90d,
         snapshots.predicted_ltv_180d,

@@ -79,9 +79,13 @@ final as (
         coalesce(now.customers, 0) as customers,
         coalesce(now.buyers, 0) as buyers,
         cast(coalesce(now.net_revenue_365d, 0) as decimal(18, 2)) as net_revenue_365d,
-        now.predicted_ltv_365d,
-        now.predicted_ltv_365d_low,
-        now.predicted_ltv_365d_high
+        {% for days in ltv_horizons() -%}
+        now.expected_orders_{{ days }}d,
+        now.predicted_ltv_{{ days }}d,
+        now.predicted_ltv_{{ days }}d_low,
+        now.predicted_ltv_{{ days }}d_high,
+        {% endfor -%}
+        coalesce(now.is_ltv_backtested, false) as is_ltv_backtested
     from bases
     left join rule_texts on bases.macro_segment = rule_texts.macro_segment
     left join now on bases.macro_segment = now.macro_segment

@@ -73,9 +73,13 @@ final as (
         measures.orders_mtd,
         measures.net_revenue_mtd,
         measures.net_revenue_365d,
-        measures.predicted_ltv_365d,
-        measures.predicted_ltv_365d_low,
-        measures.predicted_ltv_365d_high
+        {% for days in ltv_horizons() -%}
+        measures.expected_orders_{{ days }}d,
+        measures.predicted_ltv_{{ days }}d,
+        measures.predicted_ltv_{{ days }}d_low,
+        measures.predicted_ltv_{{ days }}d_high,
+        {% endfor -%}
+        measures.is_ltv_backtested
     from measures
     inner join snapshot_dates on measures.snapshot_date = snapshot_dates.snapshot_date
     left join pairs on measures.snapshot_date = pairs.snapshot_date

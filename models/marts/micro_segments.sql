@@ -89,9 +89,13 @@ final as (
         coalesce(measures.buyers, 0) as buyers,
         coalesce(measures.email_contactable_customers, 0) as email_contactable_customers,
         cast(coalesce(measures.net_revenue_365d, 0) as decimal(18, 2)) as net_revenue_365d,
-        measures.predicted_ltv_365d,
-        measures.predicted_ltv_365d_low,
-        measures.predicted_ltv_365d_high
+        {% for days in ltv_horizons() -%}
+        measures.expected_orders_{{ days }}d,
+        measures.predicted_ltv_{{ days }}d,
+        measures.predicted_ltv_{{ days }}d_low,
+        measures.predicted_ltv_{{ days }}d_high,
+        {% endfor -%}
+        coalesce(measures.is_ltv_backtested, false) as is_ltv_backtested
     from segments
     left join measures on segments.micro_segment_id = measures.micro_segment_id
 

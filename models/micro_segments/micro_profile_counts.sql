@@ -2,6 +2,7 @@
 -- value is unknown says nothing and is left out.
 {{ config(materialized='table') }}
 
+{% set allowed = "'" ~ var('sensitive_attributes_allowed') | join("', '") ~ "'" -%}
 {% set attributes, with_basis = [], [] -%}
 {% for attribute in attribute_columns() if not attribute.endswith('_basis') -%}
 {% do attributes.append(attribute) -%}
@@ -45,7 +46,9 @@ customers as (
 grouped as (
 
     select
-        {{ attributes | join(', ') }},
+        {% for attribute in attributes -%}
+        {{ attribute }},
+        {% endfor -%}
         {% for attribute in with_basis -%}
         sum({{ attribute }}_inferred) as {{ attribute }}_inferred,
         {% endfor -%}
@@ -71,7 +74,9 @@ named as (
             {%- endfor %}
         end as dimension,
         coalesce(
-            {{ attributes | join(',\n            ') }}
+            {% for attribute in attributes -%}
+            {{ attribute }}{{ ',' if not loop.last }}
+            {% endfor %}
         ) as dimension_value,
         customers,
         0 {%- for attribute in with_basis %}
@@ -96,7 +101,7 @@ final as (
     inner join catalogue on named.dimension = catalogue.attribute
     where
         not catalogue.is_sensitive
-        or named.dimension in ('{{ var("sensitive_attributes_allowed") | join("', '") }}')
+        or named.dimension in ({{ allowed }})
 
 )
 

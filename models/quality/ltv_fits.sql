@@ -8,6 +8,14 @@ final as (
         {{ ltv_fit_is_used() }} as is_used,
         case
             when family <> '{{ var('ltv_family') }}' then 'the variable ltv_family is {{ var('ltv_family') }}'
+            when scope <> 'pooled' and (fit_status <> 'ok' or spend_fit_status <> 'ok')
+                then 'flagged: the pooled fit scores'
+            when scope <> 'pooled' and split_gain is null
+                then 'not tried on held-out time (six months before, no usable fit): the pooled fit scores'
+            when scope <> 'pooled' and split_gain <= 0
+                then 'foretold the last six months worse than the pooled fit, which scores'
+            when scope <> 'pooled'
+                then 'foretold the last six months better than the pooled fit: scores until the next month-end'
             when fit_status <> 'ok' then 'flagged: the last usable fit scores, or a plain estimate where there is none'
             when spend_fit_status <> 'ok' then 'scores the orders until the next usable fit; spend is a plain estimate'
             else 'scores until the next usable fit'
@@ -17,6 +25,7 @@ final as (
 
 select
     scope,
+    macro_segment,
     cutoff_date,
     family,
     r,
@@ -28,6 +37,7 @@ select
     gamma,
     log_likelihood,
     spend_log_likelihood,
+    split_gain,
     fit_status,
     spend_fit_status,
     is_used,

@@ -30,6 +30,14 @@ splits as (
 
 ),
 
+latest_quality as (
+
+    select * from {{ ref('segmentation_quality') }}
+    where explained_variance is not null
+    qualify row_number() over (order by is_spend_window_complete desc nulls last, snapshot_date desc nulls last) = 1
+
+),
+
 missing as (
 
     select
@@ -109,6 +117,18 @@ warnings as (
     from layers
     semi join bases on layers.layer_set = bases.layer_set
     anti join splits on layers.layer_set = splits.layer_set and layers.layer = splits.layer
+    union all
+    select
+        'segments explain less than RFM groups' as warning,
+        'micro_segment_layers' as rules_file,
+        null as rule_number,
+        null as macro_segment,
+        null as attribute,
+        null as value,
+        customers,
+        'Of later spend, as segmentation_quality has it; `make propose-layers` proposes better layers.' as explanation
+    from latest_quality
+    where is_below_rfm
 
 ),
 

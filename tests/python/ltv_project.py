@@ -32,13 +32,23 @@ CUSTOMER_SNAPSHOTS = pa.schema(
 )
 
 
+#: What the back-test reads of the layer above it.
+BACKTEST_MODELS = (
+    "micro_segment_values", "micro_segment_outcomes", "micro_model_errors", "micro_customer_outcomes",
+)  # fmt: skip
+
+
 class LtvProject:
-    """A temporary dbt project: the LTV models and macros as they are, and int_customer_snapshots from a file."""
+    """A temporary dbt project: the LTV models and macros as they are, and int_customer_snapshots from a file.
+
+    A customer's macro-segment is what stands before a colon in its id, else Everybody; its micro-segment is one of 16.
+    """
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, replace: dict[str, str] | None = None) -> None:
         self.home = home
         self.warehouse = home / "ltv.duckdb"
         self.input = home / "int_customer_snapshots.parquet"
+        self.outcomes = home / "int_outcomes.parquet"
         monkeypatch.setenv("STRATA_WAREHOUSE", str(self.warehouse))
         monkeypatch.setenv("DBT_PROJECT_DIR", str(PROJECT_DIR))
         for name in ("dbt_project.yml", "profiles.yml"):
@@ -46,12 +56,26 @@ class LtvProject:
         for folder in ("macros", "models/lifetime_value", "tests/generic"):
             shutil.copytree(PROJECT_DIR / folder, home / folder)
         shutil.copy(PROJECT_DIR / "tests/assert_predicted_ltv_grows_with_the_horizon.sql", home / "tests")
-        (home / "models/quality").mkdir()
-        for suffix in ("sql", "yml"):
-            shutil.copy(PROJECT_DIR / f"models/quality/ltv_fits.{suffix}", home / "models/quality")
+        shutil.copy(PROJECT_DIR / "models/docs.md", home / "models")
+        for folder, models in (("quality", ("ltv_fits", "ltv_backtest")), ("micro_segments", BACKTEST_MODELS)):
+            (home / "models" / folder).mkdir()
+            for name in models:
+                for suffix in ("sql", "yml"):
+                    shutil.copy(PROJECT_DIR / f"models/{folder}/{name}.{suffix}", home / "models" / folder)
         (home / "models/intermediate").mkdir()
         (home / "models/intermediate/int_customer_snapshots.sql").write_text(
-            "select * from read_parquet('{{ var('customer_snapshots_path') }}')"
+            "select *, cast(snapshot_date - cast(age_days as integer) as date) as first_order_date "
+            "from read_parquet('{{ var('customer_snapshots_path') }}')"
+        )
+        shutil.copy(PROJECT_DIR / "models/intermediate/int_snapshot_dates.sql", home / "models/intermediate")
+        (home / "models/intermediate/int_outcomes.sql").write_text(f"select * from read_parquet('{self.outcomes}')")
+        (home / "models/micro_segments/micro_customer_snapshots.sql").write_text(
+            "select *, 's' || left(md5(customer_id), 1) as micro_segment_id from {{ ref('macro_customer_snapshots') }}"
+        )
+        (home / "models/macro_segments").mkdir()
+        (home / "models/macro_segments/macro_customer_snapshots.sql").write_text(
+            "select snapshot_date, customer_id, case when customer_id like '%:%' then split_part(customer_id, ':', 1) "
+            "else 'Everybody' end as macro_segment from {{ ref('int_customer_snapshots') }}"
         )
         for old, new in (replace or {}).items():
             for path in (home / "macros").rglob("*.sql"):
@@ -62,6 +86,10 @@ class LtvProject:
         """Make these rows the customer snapshots."""
         table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema=CUSTOMER_SNAPSHOTS)
         pq.write_table(table, self.input)
+
+    def write_outcomes(self, table: pa.Table) -> None:
+        """Make these rows int_outcomes."""
+        pq.write_table(table, self.outcomes)
 
     def dbt(self, command: str, select: str, snapshots: Iterable[str], build: Iterable[str] | None = None, **values):
         """Run dbt over the selected models; fails the test with dbt's own messages."""
@@ -142,5 +170,28 @@ def customer_snapshots(purchase_days: duckdb.DuckDBPyRelation, snapshots: Iterab
             coalesce(sum(spend) filter (purchase_date > first_date), 0)::decimal(18, 2) as repeat_spend
         from firsts inner join snapshots on purchase_date <= snapshot_date
         group by snapshot_date, customer_id, first_date
+        """,
+    ).to_arrow_table()
+
+
+def outcomes(purchase_days: duckdb.DuckDBPyRelation, snapshots: Iterable[str], horizons: Iterable[int]) -> pa.Table:
+    """What int_outcomes holds for these purchase days."""
+    dates = ", ".join(f"date '{day}'" for day in snapshots)
+    return purchase_days.query(
+        "days",
+        f"""
+        select
+            snapshot_date,
+            horizon_days::integer as horizon_days,
+            (snapshot_date + horizon_days::integer)::date as outcome_date,
+            customer_id,
+            count(*)::bigint as purchase_days,
+            sum(spend)::decimal(18, 2) as net_revenue
+        from
+            days,
+            (select unnest([{dates}]) as snapshot_date),
+            (select unnest({list(horizons)}) as horizon_days)
+        where purchase_date > snapshot_date and purchase_date <= snapshot_date + horizon_days::integer
+        group by all
         """,
     ).to_arrow_table()

@@ -6,9 +6,12 @@ import math
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import beta
+
+from orchestration.fit import ORDER_PARAMETERS, SPEND_PARAMETERS, fit_orders, fit_spend
 
 SCRIPT = Path(__file__).parents[2] / "datasets" / "demo.sql"
 
@@ -328,8 +331,9 @@ def test_the_planted_customers_have_nothing_but_orders(shop):
     ).fetchone() == (0,)
 
 
-def planted_customers(db: duckdb.DuckDBPyConnection) -> list[tuple[int, float, float]]:
-    """Per planted customer: repeat purchase days, age in weeks, mean amount in USD; read from the messages alone."""
+def planted_customers(db: duckdb.DuckDBPyConnection) -> list[tuple[int, float, float, int, float]]:
+    """Per planted customer, read from the messages alone: repeat purchase days, age in weeks, mean amount in USD, days
+    from first to last purchase, amount of all but the first day."""
     return db.execute(
         """
         with
@@ -352,7 +356,14 @@ def planted_customers(db: duckdb.DuckDBPyConnection) -> list[tuple[int, float, f
             asof left join exchange_rates on exchange_rates.currency = completed.properties ->> 'currency'
                 and exchange_rates.rate_date <= completed.day
         )
-        select count(distinct day) - 1, (date '2026-02-28' - min(day)) / 7, avg(amount) from converted group by user_id
+        select
+            count(distinct day) - 1,
+            (date '2026-02-28' - min(day)) / 7,
+            avg(amount),
+            max(day) - min(day),
+            sum(amount) - sum(amount) filter (day = first_day)
+        from (select *, min(day) over (partition by user_id) as first_day from converted)
+        group by user_id
         """
     ).fetchall()
 
@@ -370,7 +381,7 @@ def test_repeat_purchases_follow_the_planted_process(shop):
             )[0]
         return expected[age_weeks]
 
-    surprises = [frequency - mean_of(age_weeks) for frequency, age_weeks, _ in planted_customers(shop)]
+    surprises = [frequency - mean_of(age_weeks) for frequency, age_weeks, *_ in planted_customers(shop)]
     assert len(surprises) > 1000
     mean = sum(surprises) / len(surprises)
     deviation = math.sqrt(sum((surprise - mean) ** 2 for surprise in surprises) / (len(surprises) - 1))
@@ -380,11 +391,28 @@ def test_repeat_purchases_follow_the_planted_process(shop):
 
 def test_spend_follows_the_planted_process(shop):
     truth = dict(shop.execute("select parameter, value from truth").fetchall())
-    amounts = [amount for _, _, amount in planted_customers(shop)]
+    amounts = [amount for _, _, amount, *_ in planted_customers(shop)]
     mean = sum(amounts) / len(amounts)
     deviation = math.sqrt(sum((amount - mean) ** 2 for amount in amounts) / (len(amounts) - 1))
     assert abs(mean - truth["p"] * truth["gamma"] / (truth["q"] - 1)) < 4 * deviation / math.sqrt(len(amounts))
     assert deviation / math.sqrt(len(amounts)) < 3
+
+
+def test_the_planted_parameters_are_recovered(shop):
+    """By the product's own fits, within three standard errors."""
+    truth = dict(shop.execute("select parameter, value from truth").fetchall())
+    rows = np.array(planted_customers(shop), dtype=float)
+    frequency, age_weeks, _, recency_days, repeat_spend = rows.T
+    ones = np.ones(len(rows), dtype=int)
+    whole = [np.rint(column).astype(int) for column in (frequency, recency_days, age_weeks * 7, repeat_spend * 100)]
+    orders = fit_orders(*whole[:3], ones, "mbg")
+    spend = fit_spend(whole[0], whole[3], ones)
+    for fitted, names in ((orders, ORDER_PARAMETERS), (spend, SPEND_PARAMETERS)):
+        assert fitted.fit_status == "ok"
+        errors = np.sqrt(np.diag(np.array(fitted.covariance)))
+        away = np.log(fitted.parameters) - np.log([truth[name] for name in names])
+        assert np.all(np.abs(away) < 3 * errors), dict(zip(names, away / errors, strict=True))
+        assert np.all(errors < 0.4)
 
 
 def test_experiments_move_the_treated_as_planted(shop):

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.special import hyp2f1
 
 from hostile import as_line, parquet_table
 from orchestration import datasets, dbt
@@ -374,3 +376,33 @@ def test_public_totals_are_reconciled_to_the_cent(home: Path, business: Callable
         (customers, revenue)
     ]
     assert published(books, "select sum(net_revenue) from marts.revenue_entries") == [(revenue,)]
+    if dataset == "complete_journey":
+        half_a_year_of_households_is_foretold(books)
+
+
+def half_a_year_of_households_is_foretold(books: Rehearsal) -> None:
+    """BG/NBD on what was posted by 2017-06-30, against the rest of the year: 63,772 purchase days in 26.29 weeks."""
+    [fit] = published(books, """
+        select r, alpha, a, b, log_likelihood, customers, fit_status from quality.ltv_fits
+        where cutoff_date = '2017-06-30' and scope = 'pooled' and family = 'bg'
+    """)  # fmt: skip
+    assert fit[:4] == pytest.approx((1.4066, 1.3484, 0.0126, 7.6887), rel=1e-3)
+    assert fit[4] == pytest.approx(-39_761.85, abs=0.01)
+    assert fit[5:] == (2_393, "ok")
+    r, alpha, a, b = fit[:4]
+    rows = books.query("""
+        select frequency, recency_days / 7.0, age_days / 7.0 from intermediate.int_customer_snapshots
+        where snapshot_date = '2017-06-30' and is_buyer
+    """)  # fmt: skip
+    x, recency, age = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    n, weeks = r + x, 184 / 7
+    left = (age + alpha) / (age + alpha + weeks)
+    orders = (a + b + x - 1) / (a - 1) * (1 - left**n * hyp2f1(n, b + x, a + b + x - 1, weeks / (age + alpha + weeks)))
+    orders /= 1 + np.where(x > 0, a / np.maximum(b + x - 1, b) * ((alpha + age) / (alpha + recency)) ** n, 0)
+    assert orders.sum() == pytest.approx(64_134.7, abs=0.5)
+    assert orders.sum() == pytest.approx(63_772, rel=0.05)
+    backtests = published(books, """
+        select measure, actual, abs(bias_rate) < 0.05 from quality.ltv_backtest
+        where snapshot_date = '2017-06-30' and horizon_days = 180 and dimension = 'all' order by measure desc
+    """)  # fmt: skip
+    assert backtests == [("orders", 62_350, True), ("net_revenue", Decimal("2267372.52"), True)]
