@@ -1,10 +1,31 @@
 -- The nodes of each snapshot's tree with their names and rules, from the bases down. The child of all values that are
 -- not kept is there at every split, also while nobody is in it: by the rules of the day, an unseen value goes there.
 {% set keys = ['snapshot_date', 'base', 'layer_set', 'layer', 'parent_id', 'attribute'] -%}
-with bases as (
+with macro_segments as (
 
     select * from {{ ref('micro_bases') }}
     where base is not null and snapshot_date in ({{ snapshots_to_build() }})
+
+),
+
+bases as (
+
+    select
+        snapshot_date,
+        base,
+        base_id,
+        is_remainder,
+        customers
+    from macro_segments
+    union all
+    select distinct
+        snapshot_date,
+        'Other customers' as base,
+        {{ dbt.hash(dbt.hash("'all'") ~ " || '|macro_segment|other|'") }} as base_id,
+        true as is_remainder,
+        0 as customers
+    from macro_segments
+    where base <> 'All customers'
 
 ),
 
