@@ -280,8 +280,8 @@ GROUPS = """
     select
         kind,
         coalesce(
-            max(after.label) || case when max(before.label) <> max(after.label) then ' (was ' || max(before.label) || ')'
-            else '' end,
+            max(after.label)
+            || case when max(before.label) <> max(after.label) then ' (was ' || max(before.label) || ')' else '' end,
             max(before.label)
         ) as label,
         count(before.customer_id) as customers_before,
