@@ -465,9 +465,9 @@ def changes_of(
         steps = [change for name in SCORES for change in changes_of(rows, name, known, numbers, tree, stages, day)]
         return rfm_changes(value, scores, steps, rows("from warehouse.seeds.rfm_groups order by priority"))
     if attribute in NUMBERS:
-        number = numbers[NUMBERS[attribute]]
-        if value not in ("none", "unknown") and number is not None:
-            return band_changes(attribute, value, float(number), read_bands(rows, attribute, day))
+        number, bands = numbers[NUMBERS[attribute]], read_bands(rows, attribute, day)
+        if number is not None and any(band.value == value for band in bands):
+            return band_changes(attribute, value, float(number), bands)
         if value == "none":
             return []
     seen = {row["value"] for row in tree.splits.values() if row["attribute"] == attribute and row["customers"]}
@@ -604,7 +604,7 @@ def _why(found: Explanation, attribute: str) -> str:
             if found.numbers[NUMBERS[name]] is not None
         )
     number = found.numbers[NUMBERS[attribute]] if attribute in NUMBERS else None
-    if number is not None and found.attributes[attribute] not in ("none", "unknown"):
+    if number is not None and found.attributes[attribute] != "unknown":
         return f"{NUMBERS[attribute]} {figure(number)}"
     return f"from {found.sources[attribute]}"
 

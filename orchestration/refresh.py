@@ -52,11 +52,11 @@ class Books:
     snapshots: tuple[date, ...] = ()
 
     @classmethod
-    def read(cls, warehouse: Path) -> Books:
+    def read(cls, warehouse: Path, *, read_only: bool = False) -> Books:
         """The state of a warehouse; that of an empty one where there is none."""
         if not warehouse.exists():
             return cls()
-        with duckdb.connect(str(warehouse)) as db:
+        with duckdb.connect(str(warehouse), read_only=read_only) as db:
             if not db.execute("select 1 from duckdb_tables() where table_name = 'strata_books'").fetchone():
                 return cls()
             (state,) = db.execute("select state from main.strata_books").fetchone() or ("{}",)
@@ -109,7 +109,7 @@ def books_of_publication(settings: Settings) -> tuple[Books, date]:
         raise StrataError(
             f"Nothing is published for {settings.dataset!r}: `make refresh DATASET={settings.dataset}` first."
         )
-    books, as_of = Books.read(settings.warehouse), date.fromisoformat(published["as_of"])
+    books, as_of = Books.read(settings.warehouse, read_only=True), date.fromisoformat(published["as_of"])
     with duckdb.connect(str(settings.warehouse), read_only=True) as db:
         [(latest,)] = db.execute("select max(snapshot_date) from intermediate.int_snapshot_dates").fetchall()
     _, facts_version, rules_version, _ = published["state"].split()
