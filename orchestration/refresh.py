@@ -347,7 +347,7 @@ def _refresh(
         "run_id": done.run_id,
     }
     try:
-        built = dbt.build(settings, told, progress=progress)
+        built = dbt.build(settings, told, restate=books.rules_version != versions.rules, progress=progress)
     except StrataError:
         raw_files.name_unreadable(files, window, timezone)
         raise
