@@ -272,11 +272,11 @@ def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: 
 
 
 def clean(settings: Settings) -> list[str]:
-    """Remove a data set's warehouse, publications and manifest, and the raw messages that were generated for it.
+    """Remove a data set's warehouse, publications, proposals and manifest, and raw messages that were generated for it.
 
     Raw messages that were put there by hand stay. Returns what was removed.
     """
-    folders = [settings.published, settings.manifest]
+    folders = [settings.published, settings.manifest, settings.home / "proposals" / settings.dataset]
     if (Path(settings.raw) / "imports.jsonl").exists():
         folders.append(Path(settings.raw))
     with writer_lock(settings):
