@@ -67,7 +67,7 @@ nodes_passed as (
         paths.attribute,
         paths.node_id as from_node_id,
         paths.value as from_value,
-        null as to_node_id
+        cast(null as {{ dbt.type_string() }}) as to_node_id
     from moved
     inner join paths on moved.previous_snapshot_date = paths.snapshot_date and moved.from_id = paths.micro_segment_id
     union all
@@ -75,8 +75,8 @@ nodes_passed as (
         moved.*,
         paths.layer,
         paths.attribute,
-        null as from_node_id,
-        null as from_value,
+        cast(null as {{ dbt.type_string() }}) as from_node_id,
+        cast(null as {{ dbt.type_string() }}) as from_value,
         paths.node_id as to_node_id
     from moved
     inner join paths on moved.to_rules_date = paths.snapshot_date and moved.to_id = paths.micro_segment_id

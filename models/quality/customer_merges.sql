@@ -34,6 +34,14 @@ customers as (
 
 ),
 
+customers_now as (
+
+    select customer_id
+    from customers
+    where snapshot_date = {{ as_of() }}
+
+),
+
 snapshot_dates as (
 
     select * from {{ ref('int_snapshot_dates') }}
@@ -70,6 +78,7 @@ final as (
         min(snapshot_dates.snapshot_date) as first_snapshot_date
     from merged
     semi join customers on merged.old_customer_id = customers.customer_id
+    anti join customers_now on merged.old_customer_id = customers_now.customer_id
     inner join snapshot_dates on merged.received_date <= snapshot_dates.snapshot_date
     where merged.old_customer_id <> merged.new_customer_id
     group by merged.old_customer_id, merged.new_customer_id
