@@ -133,6 +133,17 @@ def test_an_active_buyer_is_at_risk_after_half_a_year_and_loyal_after_four_order
     assert found["loyal"].words == "2 orders on this day"
 
 
+def test_a_stage_that_ends_after_a_day_ends_on_the_next() -> None:
+    found = {one.after: one for one in lifecycle_changes("new", numbers(1, 10, 10), seed("lifecycle_stages"))}
+    assert found["active"].words == "21 days without an order"  # new up to 30 days after the first order
+
+
+def test_who_comes_back_is_reactivated_until_ordering_again() -> None:
+    found = {one.after: one for one in lifecycle_changes("at risk", numbers(5, 200, 900, 30), seed("lifecycle_stages"))}
+    assert found["reactivated"].words == "an order on this day"
+    assert "loyal" not in found  # the seed asks for no order more than it names
+
+
 def test_a_lead_becomes_new_by_an_order_and_by_no_wait() -> None:
     [change] = [one for one in lifecycle_changes("lead", numbers(0, None, None), seed("lifecycle_stages"))
                 if one.after == "new"]  # fmt: skip
@@ -217,6 +228,15 @@ def test_the_smallest_change_that_moves_comes_first() -> None:
     [
         ({"customers": 63}, "63 customers here have it, at least 50: a group of its own"),
         ({"customers": 62}, "62 customers here have it, which closes below 50: a group of its own"),
+        (
+            {"customers": 50, "min_customers": 40},
+            "50 customers here have it, at least 40: a group of its own",
+        ),
+        (
+            {"customers": 50, "is_kept": False, "is_open": False},
+            "50 customers here have it, but it had fewer than 50 before, and opens at 63 on a month-end: "
+            "in the remainder",
+        ),
         ({"is_split": False}, "60 customers here have it; the node is not split: it takes two groups of 50"),
         ({"customers": 49, "is_kept": False}, "49 customers here have it, fewer than 50: in the remainder"),
         (
