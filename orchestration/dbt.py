@@ -34,6 +34,7 @@ RUN_VARIABLES = (
     "manifest_path",
     "rates_path",
     "keys_path",
+    "forgotten_path",
     "raw_root",
     "run_from",
     "run_to",
