@@ -11,12 +11,12 @@ import csv
 import gzip
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
-from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -106,7 +106,7 @@ def without_mentions(value: Any, traces: Traces) -> Any:
 def _properties(value: Any) -> Any:
     if isinstance(value, str):
         found = _loads(value)
-        return json.dumps(_properties(found)) if isinstance(found, dict) else UNREADABLE
+        return _dumps(_properties(found)) if isinstance(found, dict) else UNREADABLE
     pairs = value.items() if isinstance(value, Mapping) else value
     kept = {name: _products(inner) if name == "products" else inner for name, inner in pairs if name in KEPT_PROPERTIES}
     return kept if isinstance(value, Mapping) else list(kept.items())
@@ -115,7 +115,7 @@ def _properties(value: Any) -> Any:
 def _products(value: Any) -> Any:
     if isinstance(value, str):
         found = _loads(value)
-        return json.dumps(_products(found)) if isinstance(found, list) else UNREADABLE
+        return _dumps(_products(found)) if isinstance(found, list) else UNREADABLE
     if not isinstance(value, list):
         return value if value is None else UNREADABLE
     return [
@@ -127,15 +127,15 @@ def _products(value: Any) -> Any:
 
 
 def _loads(text: str) -> Any:
-    """A JSON text's value, or None where it is none. A number that no engine can hold stays the text it is."""
-
-    def number(digits: str) -> float | str:
-        return value if isfinite(value := float(digits)) else digits
-
+    """A JSON text's value, None where it is none. Numbers with a fraction stay as they were written, for `_dumps`."""
     try:
-        return json.loads(text, parse_float=number, parse_constant=str)
+        return json.loads(text, parse_float=lambda digits: f"\0{digits}\0", parse_constant=str)
     except (ValueError, RecursionError):
         return None
+
+
+def _dumps(value: Any) -> str:
+    return re.sub(r'"\\u0000([^"\\]*)\\u0000"', r"\1", json.dumps(value))
 
 
 # ---- files
@@ -182,7 +182,7 @@ def rewrite(file: RawFile, traces: Traces, orders: frozenset[str], target: Path)
             for line, message, met_here in _judged_lines(source, traces, orders):
                 counts.update([met_here] if met_here else [])
                 if met_here == "made anonymous":
-                    line = (json.dumps(anonymous(message or {}, traces)) + "\n").encode()
+                    line = (_dumps(anonymous(message or {}, traces)) + "\n").encode()
                 elif met_here == "mention taken out":
                     line = traces.taken_out(_text(line)).encode(errors="surrogateescape")
                 if met_here != "removed":
@@ -293,7 +293,7 @@ def _plain(value: Any) -> str | None:
     """A JSON value as text without the blanks around it; None for a blank one."""
     if value is None:
         return None
-    return (value if isinstance(value, str) else json.dumps(value)).strip(" ") or None
+    return (value if isinstance(value, str) else json.dumps(value)).strip("\0 ") or None
 
 
 def _text(line: bytes) -> str:

@@ -83,8 +83,9 @@ def forget(
     """
     if raw_files.is_url(settings.raw):
         raise StrataError(
-            f"RAW={settings.raw} is a URL: Strata doesn't rewrite files there, so nothing was touched. Take the person's "
-            "messages out of the files yourself; or copy them into a local folder, forget there, and put them back."
+            f"RAW={settings.raw} is a URL: Strata doesn't rewrite files there, so nothing was touched. Take the "
+            "person's messages out of the files yourself; or copy them into a local folder, forget there, and put "
+            "them back."
         )
     now = now or datetime.now(UTC)
     with writer_lock(settings):
@@ -115,8 +116,8 @@ def _search_again(settings: Settings, files: list[RawFile], customer: str, has_k
     listed = forgotten.read_list(settings)
     if not has_key or forgotten.id_hash(forgotten.id_key(settings), customer) not in listed:
         raise StrataError(
-            f"No message in {settings.raw} names CUSTOMER={customer}. Give a customer_id as the marts show it, a user_id, "
-            "an anonymous_id, or an e-mail address that the person has stated."
+            f"No message in {settings.raw} names CUSTOMER={customer}. Give a customer_id as the marts show it, a "
+            "user_id, an anonymous_id, or an e-mail address that the person has stated."
         )
     return _proven(search(settings, files, Person(users=(customer,)).traces), settings)
 
@@ -191,7 +192,7 @@ def _finish(settings: Settings, note: Note, own_raw: bool, now: datetime, progre
 
 
 def _update_manifest(settings: Settings, note: Note) -> None:
-    """New fingerprints, sizes and times; when a file was first seen and what days it holds stays: others' days do, too."""
+    """New fingerprints, sizes and times; when a file was first seen and its days stay, so everybody else's days do."""
     closed_through, known = raw_files.read_manifest(settings)
     if not closed_through:
         return

@@ -24,9 +24,8 @@ def print_plan(plan: Plan) -> None:
         if values:
             print(f"  {name:<14}{_some(values)}")
     for one, others in person.shared:
-        print(
-            f"  {'stays':<14}{one}: {others:,} other{'s have' if others > 1 else ' has'} it, too; so do its messages that name nobody"
-        )
+        has = "others have" if others > 1 else "other has"
+        print(f"  {'stays':<14}{one}: {others:,} {has} it, too; its messages that name nobody stay with it")
     total: Counter[str] = sum(plan.files.values(), Counter())
     print(f"\nRaw messages in {len(plan.files):,} files: {_counted(total) or 'none'}")
     for file, counts in list(plan.files.items())[:SHOWN]:

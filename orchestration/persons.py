@@ -118,7 +118,8 @@ def _read_ids(db: duckdb.DuckDBPyConnection, files: list[RawFile]) -> None:
         select id, {normal_sql("id")} as normal_id, bool_or(is_user) as is_user
         from (
             select user_id as id, true as is_user from named
-            union all select previous_id, previous_id not in (select anonymous_id from named where anonymous_id is not null)
+            union all
+            select previous_id, previous_id not in (select anonymous_id from named where anonymous_id is not null)
             from named
             union all select anonymous_id, false from named
         )
@@ -129,7 +130,7 @@ def _read_ids(db: duckdb.DuckDBPyConnection, files: list[RawFile]) -> None:
 
 
 def _read_aliases(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Table `aliases` (previous_id, user_id): those that hold, by the warehouse; by the raw files where there is none."""
+    """Table `aliases` (previous_id, user_id): those that hold, by the warehouse; where there is none, by the files."""
     query = """
         select previous_id, arg_min(coalesce(user_id, anonymous_id), first) as user_id
         from named
@@ -151,8 +152,10 @@ def _named(db: duckdb.DuckDBPyConnection, files: list[RawFile], customer: str, k
     if customer.startswith("id-"):
         hashed = f"'id-' || md5({literal(key + '|')} || id)"
         found |= _ids(db, f"(contains(id, '@') or id[1] in ('+', '(')) and {hashed} = {literal(customer)}")
-    if "@" in customer:
-        address = literal(customer.lower())
+    addresses = sorted({one.lower() for one in {customer, *found} if "@" in one})
+    if addresses:
+        mentioned = " or ".join(f"contains(lower(text), {literal(address)})" for address in addresses)
+        stated = f"list_transform({_stated_sql()}, lambda stated: lower(stated))"
         found |= {
             one
             for query in raw_text(files)
@@ -160,8 +163,7 @@ def _named(db: duckdb.DuckDBPyConnection, files: list[RawFile], customer: str, k
                 f"""
                 select distinct coalesce(user_id, anonymous_id)
                 from ({query})
-                where contains(lower(text), {address})
-                    and list_contains(list_transform({_stated_sql()}, lambda stated: lower(stated)), {address})
+                where ({mentioned}) and list_has_any({stated}, [{_list(addresses)}])
                     and coalesce(user_id, anonymous_id) is not null
                 """
             ).fetchall()
@@ -170,7 +172,7 @@ def _named(db: duckdb.DuckDBPyConnection, files: list[RawFile], customer: str, k
 
 
 def _users_behind(db: duckdb.DuckDBPyConnection, seeds: set[str], customer: str) -> set[str]:
-    """The seeds, and the user of each device among them. Where a device has had several, nobody in particular is meant."""
+    """The seeds, and the user of each device among them. Where a device has had several, nobody is meant by it."""
     found = set(seeds)
     for device in seeds - _ids(db, "is_user"):
         users = [user for (user,) in db.execute("select user_id from seen where device = ?", [device]).fetchall()]

@@ -415,8 +415,9 @@ def posted_spans(db: duckdb.DuckDBPyConnection, group: list[RawFile]) -> dict[st
 def raw_text(files: list[RawFile]) -> list[str]:
     """DuckDB SQL of what raw files say of people: a query per set of files with the same columns.
 
-    Columns: path, row_number (from 0; null for JSON lines), message_id, type, event, user_id, anonymous_id, previous_id,
-    order_id, traits, context, posted_at (naive UTC), and text: everything in the message. Blank ids are null.
+    Columns: path, row_number (from 0; null for JSON lines), message_id, type, event, user_id, anonymous_id,
+    previous_id, order_id, traits, context, posted_at (naive UTC), and text: everything in the message. Blank ids are
+    null.
     """
     by_columns: dict[str, list[RawFile]] = {}
     for file in files:

@@ -1,4 +1,4 @@
-"""The search that proves a forgetting: every place where Strata keeps anything, and what of the person is found there."""
+"""The search that proves a forgetting: every place where Strata keeps anything, and what of a person is found there."""
 
 from __future__ import annotations
 
@@ -109,19 +109,13 @@ def _hits(db: duckdb.DuckDBPyConnection, table: str, columns: list[str], traces:
     """Values with a trace. One scan says in which columns there may be any; only those are looked at closely."""
     quoted = {column: f'cast("{column}" as varchar)' for column in columns}
     whole = {column: traces.is_id(quoted[column]) if ID_COLUMNS.search(column) else "false" for column in columns}
-    counts = (
-        db.execute(
-            f"select {', '.join(f'count_if({whole[c]} or {traces.may_be_in(quoted[c])})' for c in columns)} from {table}"
-        ).fetchone()
-        or ()
-    )
+    conditions = {column: f"{whole[column]} or {traces.may_be_in(quoted[column])}" for column in columns}
+    counted = ", ".join(f"count_if({condition})" for condition in conditions.values())
+    [counts] = db.execute(f"select {counted} from {table}").fetchall()
     hits = 0
     for column, count in zip(columns, counts, strict=True):
         if count:
-            text = quoted[column]
-            cursor = db.execute(
-                f"select {whole[column]}, {text} from {table} where {whole[column]} or {traces.may_be_in(text)}"
-            )
+            cursor = db.execute(f"select {whole[column]}, {quoted[column]} from {table} where {conditions[column]}")
             while rows := cursor.fetchmany(10_000):
                 hits += sum(bool(is_id or traces.is_in(value)) for is_id, value in rows)
     return hits
