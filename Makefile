@@ -10,19 +10,21 @@ UV := .venv/uv/bin/uv
 INSTALLED := .venv/.installed
 
 # Options of `make refresh`, `check` and `forget`, passed on only when set. The shell quotes them: paths may hold spaces.
-export DATASET AS_OF RAW SOURCE SIZE UNTIL CUSTOMER YES
+export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL CUSTOMER YES
 OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW:+--raw "$$RAW"} \
 	$${SOURCE:+--source "$$SOURCE"} $${SIZE:+--size "$$SIZE"} $${UNTIL:+--until "$$UNTIL"}
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup refresh check forget test lint lint-python lint-sql lint-dbt lint-spark dev bench clean lock
+.PHONY: help setup refresh check forget propose-layers test lint lint-python lint-sql lint-dbt lint-spark dev bench \
+	bench-segments clean lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Options of refresh and check: DATASET=demo AS_OF=YYYY-MM-DD RAW=path SOURCE=path SIZE=customers UNTIL=YYYY-MM-DD"
+	@echo "  Option of refresh: RULES=folder"
 
 setup: $(INSTALLED) ## install what requirements.lock says into .venv (the other commands do it when it is needed)
 
@@ -36,14 +38,17 @@ $(INSTALLED): requirements.lock
 	@touch $@
 
 refresh: $(INSTALLED) ## raw events -> tested, published marts (DATASET=demo unless set)
-	@$(BIN)/python -m orchestration refresh $(OPTIONS)
+	@$(BIN)/python -m orchestration refresh $(OPTIONS) $${RULES:+--rules "$$RULES"}
 
 check: $(INSTALLED) ## dry run: how columns are mapped, what would be rejected and why (DATASET, SOURCE or RAW)
 	@$(BIN)/python -m orchestration check $(OPTIONS)
 
 forget: $(INSTALLED) ## take a person out of raw files, warehouse and publications, and prove it (CUSTOMER=id or e-mail, DATASET, YES=1)
 	@$(BIN)/python -m orchestration forget $${CUSTOMER:+--customer "$$CUSTOMER"} $${DATASET:+--dataset "$$DATASET"} \
-		$${RAW:+--raw "$$RAW"} $${YES:+--yes}
+		$${RAW:+--raw "$$RAW"} $${RULES:+--rules "$$RULES"} $${YES:+--yes}
+
+propose-layers: $(INSTALLED) ## layers that explain later spend best, as a seed file to accept (DATASET)
+	@$(BIN)/python -m orchestration propose-layers $${DATASET:+--dataset "$$DATASET"}
 
 test: $(INSTALLED) ## all tests (SLOW=1: also those that take minutes)
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(if $(SLOW),,-m "not slow")

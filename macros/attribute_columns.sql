@@ -1,10 +1,111 @@
 {# Purpose: the attributes that layers may use and that marts show, one column each; seeds/rules/attributes.csv describes
    them. A test holds the two lists together.
+   Usage: attribute_columns() for all, attribute_columns('geographic') for those of one category
    Output: a list of names. #}
-{% macro attribute_columns() -%}
-    {{ return([
-        'customer_type', 'region', 'country', 'city', 'age_band', 'gender', 'industry', 'company_size_band',
-        'lifecycle_stage', 'rfm_group', 'recency_score', 'frequency_score', 'monetary_score', 'ltv_tier',
-        'acquisition_source',
-    ]) }}
+{% macro attribute_columns(category=none) -%}
+    {%- set columns = {
+        'geographic': [
+            'country',
+            'region',
+            'state',
+            'city',
+            'district',
+            'postal_code',
+            'climate_zone',
+            'terrain',
+            'urbanicity',
+            'store_format',
+        ],
+        'demographic': [
+            'age_band',
+            'gender',
+            'income_band',
+            'education',
+            'occupation',
+            'employment_status',
+            'employer',
+            'marital_status',
+            'life_stage',
+            'household_size',
+            'children',
+            'home_ownership',
+            'nationality',
+            'religion',
+        ],
+        'psychographic': [
+            'lifestyle',
+            'lifestyle_basis',
+            'main_interest',
+            'main_interest_basis',
+            'interests',
+            'personal_values',
+            'personality',
+            'style',
+        ],
+        'firmographic': [
+            'customer_type',
+            'industry',
+            'company_size_band',
+            'company_country',
+            'company_city',
+            'buying_structure',
+            'plan',
+            'plan_period',
+        ],
+        'engagement': [
+            'email_engagement',
+            'push_engagement',
+            'social_networks',
+            'nps_group',
+            'survey_answer',
+        ],
+        'behavioral': [
+            'lifecycle_stage',
+            'rfm_group',
+            'recency_score',
+            'frequency_score',
+            'monetary_score',
+            'acquisition_source',
+            'buying_stage',
+            'purchase_intent',
+            'visits_band',
+            'window_shopper',
+            'cart_abandoner',
+            'orders_band',
+            'frequency_band',
+            'order_value_band',
+            'revenue_band',
+            'seasonality',
+            'top_quarter',
+            'returner',
+            'repurchaser',
+            'channel_preference',
+        ],
+        'product usage': [
+            'user_status',
+            'activity_status',
+            'top_category',
+            'top_brand',
+            'category_breadth',
+            'long_tail_taste',
+        ],
+        'purchasing': [
+            'price_sensitivity',
+            'quality_sensitivity',
+            'delivery_sensitivity',
+            'purchasing_frequency',
+        ],
+        'situational': [
+            'urgency',
+            'order_size',
+            'use_case',
+        ],
+        'value': [
+            'ltv_tier',
+            'growth_profile',
+            'loyalty',
+            'tenure_band',
+        ],
+    } -%}
+    {{ return(columns[category] if category else columns.values() | sum(start=[])) }}
 {%- endmacro %}

@@ -15,6 +15,12 @@ exchange_rates as (
 
 ),
 
+machine_user_agents as (
+
+    select * from {{ ref('machine_user_agents') }}
+
+),
+
 known as (
 
     select
@@ -47,7 +53,8 @@ parsed as (
         case
             when is_visit or family = 'order'
                 then {{ json_texts('context', ['campaign.source', 'campaign.medium', 'campaign.name', 'campaign.term']) }}
-        end as context_values
+        end as context_values,
+        case when activity = 'email_open' then {{ json_texts('context', ['userAgent']) }} end as opening_values
     from known
 
 ),
@@ -78,13 +85,15 @@ rated as (
         case
             when coalesce(named.currency, '{{ var("reporting_currency") }}') = '{{ var("reporting_currency") }}' then 1
             else exchange_rates.rate_to_reporting
-        end as rate_to_reporting
+        end as rate_to_reporting,
+        machine_user_agents.user_agent is not null as is_machine
     from named
     left join exchange_rates
         on
             named.order_values is not null
             and named.currency = exchange_rates.currency
             and {{ business_date('named.event_at') }} = exchange_rates.rate_date
+    left join machine_user_agents on {{ item('named.opening_values', 1) }} = machine_user_agents.user_agent
 
 ),
 
@@ -97,7 +106,7 @@ judged as (
         type,
         event,
         family,
-        activity,
+        case when is_machine then 'machine_open' else activity end as activity,
         is_visit,
         anonymous_id,
         user_id,

@@ -39,6 +39,7 @@ def refresh(
     source: Source = None,
     size: Annotated[int | None, typer.Option(help="Customers of the demo.")] = None,
     until: Annotated[str | None, typer.Option(help="Last received day of the demo's messages.")] = None,
+    rules: Annotated[str | None, typer.Option(help="Folder of rules that stand in for the package's.")] = None,
     now: Annotated[str | None, typer.Option(hidden=True, help="The clock, ISO 8601, for rehearsals.")] = None,
 ) -> None:
     """Take in what is new, rebuild what depends on it, test it, publish it."""
@@ -52,6 +53,7 @@ def refresh(
         source=source,
         size=size,
         until=day(until, "UNTIL"),
+        rules=rules,
         own_raw=raw is not None,
         now=clock,
     )
@@ -81,6 +83,22 @@ def check(
 
 
 @app.command()
+def propose_layers(
+    dataset: Dataset = "demo",
+    layers: Annotated[int, typer.Option(help="Most layers of a macro-segment.", min=1, max=6)] = 4,
+    penalty: Annotated[float, typer.Option(help="How dear a segment more is, 1 to 3.", min=0)] = 2.0,
+    min_customers: Annotated[int | None, typer.Option(help="Fewest customers of a segment.", min=1)] = None,
+) -> None:
+    """Choose layers on past month-ends and write them down for a person to accept. Nothing is changed."""
+    from orchestration.propose import lines_of, write_proposal
+    from orchestration.propose import propose_layers as run
+
+    settings = Settings.of(dataset)
+    proposal = run(settings, most_layers=layers, penalty=penalty, minimum=min_customers)
+    print("\n".join(lines_of(proposal, *write_proposal(settings, proposal))))
+
+
+@app.command()
 def clean(dataset: Dataset) -> None:
     """Remove a data set's warehouse, publications and manifest, and what was generated for it."""
     from orchestration.refresh import clean as run
@@ -96,6 +114,7 @@ def forget(
         str | None, typer.Option(help="An id, as the marts or the messages have it, or an e-mail.")
     ] = None,
     raw: Raw = None,
+    rules: Annotated[str | None, typer.Option(help="Folder of rules that stand in for the package's.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
     """Remove a person from raw files, warehouse, manifest and publications, and prove it by searching."""
@@ -108,7 +127,8 @@ def forget(
             raise StrataError("Nothing was changed: nobody is here to confirm. YES=1 goes on without asking.")
         return yes or typer.confirm("Forget them, for good?")
 
-    print_places(run(Settings.of(dataset, raw), customer, confirm=confirm, own_raw=raw is not None))
+    settings = Settings.of(dataset, raw)
+    print_places(run(settings, customer, confirm=confirm, rules=rules, own_raw=raw is not None))
 
 
 def main() -> None:

@@ -79,6 +79,8 @@ class DatasetHeader:
     columns of that file, all text. Empty = the script opens its source itself."""
     tables: bool
     """The source is many tables, and the script reads them as `source_rows` (table_name, row as JSON)."""
+    rules: str
+    """A folder of rules that stand in for the package's, below the project's; empty = the package's."""
     variables: dict[str, str]
     """Variables of dbt_project.yml that hold for this dataset (business_timezone, reporting_currency, ...)."""
 
@@ -134,12 +136,13 @@ def describe(name: str) -> DatasetHeader:
         size=int(size) if size else None,
         columns=keys.pop("columns", ""),
         tables=_flag(name, keys, "tables"),
+        rules=keys.pop("rules", ""),
         variables=variables,
     )
     if keys:
         raise StrataError(
             f"datasets/{name}.sql: unknown header strata.{next(iter(keys))}. Known: description, source, "
-            f"needs_source, size, columns, tables, {', '.join(business_variables({}))}."
+            f"needs_source, size, columns, tables, rules, {', '.join(business_variables({}))}."
         )
     return header
 
@@ -151,9 +154,12 @@ def _flag(name: str, keys: dict[str, str], key: str) -> bool:
     return value == "true"
 
 
-def variables_of(name: str) -> dict[str, str]:
-    """The variables that a dataset's script sets for dbt; none for raw messages that no script makes."""
-    return describe(name).variables if (DATASETS_DIR / f"{name}.sql").is_file() else {}
+def configuration_of(name: str) -> tuple[dict[str, str], str]:
+    """The variables for dbt and the folder of rules that a dataset's script sets; none where there is no script."""
+    if not (DATASETS_DIR / f"{name}.sql").is_file():
+        return {}, ""
+    header = describe(name)
+    return header.variables, header.rules
 
 
 def prepare(settings: Settings, *, source: str | None, size: int | None, until: date | None, now: datetime) -> Prepared:

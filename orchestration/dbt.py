@@ -35,6 +35,7 @@ RUN_VARIABLES = (
     "rates_path",
     "keys_path",
     "forgotten_path",
+    "own_rules",
     "raw_root",
     "run_from",
     "run_to",

@@ -10,15 +10,16 @@ from orchestration.settings import Settings
 
 DATASET = os.environ.get("DATASET") or "demo"
 RAW = os.environ.get("RAW") or None
+RULES = os.environ.get("RULES") or None
 
 
 @asset(group_name="published", description="The tested marts that readers open.")
 def published_marts(context: AssetExecutionContext) -> MaterializeResult:
-    """Run the refresh of DATASET (environment; RAW where its messages lie elsewhere)."""
+    """Run the refresh of DATASET (environment; RAW and RULES where its messages and rules lie elsewhere)."""
     from orchestration.refresh import refresh  # imported late: dbt takes seconds
 
     settings = Settings.of(DATASET, RAW)
-    done = refresh(settings, own_raw=RAW is not None, progress=False)
+    done = refresh(settings, rules=RULES, own_raw=RAW is not None, progress=False)
     for note in done.notes:
         context.log.warning(note)
     return MaterializeResult(

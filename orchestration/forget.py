@@ -71,6 +71,7 @@ def forget(
     customer: str | None,
     *,
     confirm: Callable[[Plan], bool],
+    rules: str | None = None,
     own_raw: bool = False,
     now: datetime | None = None,
     progress: bool = True,
@@ -78,7 +79,7 @@ def forget(
     """Forget the person whom `customer` names, and finish what an interrupted run has begun; the places searched.
 
     customer: a customer_id of the marts, a user's or device's id, or an e-mail address; None only finishes.
-    confirm: shown the plan, says whether to go on. own_raw: settings.raw was named by the user.
+    confirm: shown the plan, says whether to go on. rules, own_raw: as in `refresh`.
     Raises StrataError with what to do next: before anything was touched; or, where traces remain, at the end.
     """
     if raw_files.is_url(settings.raw):
@@ -92,7 +93,7 @@ def forget(
         places: list[Place] = []
         note = Note.read(settings)
         if note:
-            places = _finish(settings, note, own_raw, now, progress)
+            places = _finish(settings, note, rules, own_raw, now, progress)
             if not customer or normal(customer) in note.person.names:
                 return places
         if not customer:
@@ -108,7 +109,7 @@ def forget(
         if not confirm(plan):
             raise StrataError("Nothing was changed.")
         note = _begin(settings, files, plan, now)
-        return _finish(settings, note, own_raw, now, progress)
+        return _finish(settings, note, rules, own_raw, now, progress)
 
 
 def _search_again(settings: Settings, files: list[RawFile], customer: str, has_key: bool) -> list[Place]:
@@ -160,7 +161,9 @@ def _begin(settings: Settings, files: list[RawFile], plan: Plan, now: datetime) 
     return note
 
 
-def _finish(settings: Settings, note: Note, own_raw: bool, now: datetime, progress: bool) -> list[Place]:
+def _finish(
+    settings: Settings, note: Note, rules: str | None, own_raw: bool, now: datetime, progress: bool
+) -> list[Place]:
     """Everything after the note, from wherever it was interrupted."""
     forgotten.add_to_list(
         settings, forgotten.id_key(settings), (*note.person.ids, *note.person.contacts), now.astimezone(UTC).date()
@@ -180,7 +183,7 @@ def _finish(settings: Settings, note: Note, own_raw: bool, now: datetime, progre
             )
     _update_manifest(settings, note)
     if raw_files.read_manifest(settings)[1]:
-        rebuild(settings, own_raw=own_raw, now=now, progress=progress)
+        rebuild(settings, rules=rules, own_raw=own_raw, now=now, progress=progress)
     for path in _publications(settings):
         if path.name != os.readlink(settings.published / "strata.duckdb"):
             path.unlink()

@@ -45,6 +45,8 @@ CONTRACT_COLUMNS = {
 }
 #: Optional tables beside the events, by file name.
 REFERENCE_TABLES = ("products", "campaigns", "places", "stores", "exchange_rates")
+#: Those that snapshots read.
+SNAPSHOT_REFERENCES = ("places", "products", "stores")
 REFERENCE_READERS = {
     "parquet": "read_parquet(?)",
     "csv": "read_csv(?, all_varchar = true)",

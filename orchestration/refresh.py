@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from orchestration.errors import StrataError
 from orchestration.forgotten import list_path, refuse_unfinished
 from orchestration.lock import writer_lock
 from orchestration.raw_files import RawFile, Window
+from orchestration.rules import find_folder, read_rules, write_own_rules
 from orchestration.settings import Settings
 
 
@@ -175,11 +176,14 @@ def id_key(settings: Settings) -> Path:
     return path
 
 
-def references_version(raw: str) -> str:
-    """A hash of the optional reference tables as they are now: a change is worth a new publication."""
-    query = "select filename, size, cast(last_modified as varchar) from read_blob(?)"
-    files = [path for name in raw_files.REFERENCE_TABLES for path in raw_files.reference_files(raw, name)]
-    found = [duckdb.execute(query, [path]).fetchall() for path in files]
+def references_version(raw: str, tables: Sequence[str] = raw_files.REFERENCE_TABLES) -> str:
+    """A hash of what the optional reference tables hold now: 16 hexadecimal digits. The same content keeps it."""
+    query = "select md5(content) from read_blob(?)"
+    found = [
+        (name, duckdb.execute(query, [path]).fetchall())
+        for name in tables
+        for path in raw_files.reference_files(raw, name)
+    ]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
 
@@ -190,29 +194,33 @@ def refresh(
     source: str | None = None,
     size: int | None = None,
     until: date | None = None,
+    rules: str | None = None,
     own_raw: bool = False,
     now: datetime | None = None,
     progress: bool = True,
 ) -> Refresh:
     """Take in what is new, rebuild what depends on it, test it, publish it.
 
-    `own_raw`: settings.raw was named by the user, so nothing is generated. `now`: the clock (aware), for rehearsals.
+    `rules`: a folder of rules that stand in for the package's and the data set's. `own_raw`: settings.raw was named by
+    the user, so nothing is generated. `now`: the clock (aware), for rehearsals.
     Raises StrataError with what to do next; the last publication then stays as it was.
     """
     now = now or datetime.now(UTC)
     with writer_lock(settings):
         refuse_unfinished(settings)
-        return _refresh(settings, as_of, source, size, until, own_raw, now, progress)
+        return _refresh(settings, as_of, source, size, until, rules, own_raw, now, progress)
 
 
-def rebuild(settings: Settings, *, own_raw: bool, now: datetime, progress: bool = True) -> Refresh:
+def rebuild(
+    settings: Settings, *, rules: str | None, own_raw: bool, now: datetime, progress: bool = True
+) -> Refresh:
     """Build the warehouse anew from the raw files as they are, and publish it. The caller holds the writer lock.
 
     Nothing is imported. The old warehouse file goes as a whole: deleted rows would stay in its free blocks.
     """
     for file in settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*"):
         shutil.rmtree(file) if file.is_dir() else file.unlink()
-    return _refresh(settings, None, None, None, None, own_raw, now, progress, is_import=False)
+    return _refresh(settings, None, None, None, None, rules, own_raw, now, progress, is_import=False)
 
 
 def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: datetime) -> Path:
@@ -255,20 +263,21 @@ def clean(settings: Settings) -> list[str]:
 
 def _refresh(
     settings: Settings, as_of: date | None, source: str | None, size: int | None, until: date | None,
-    own_raw: bool, now: datetime, progress: bool, is_import: bool = True,
+    rules: str | None, own_raw: bool, now: datetime, progress: bool, is_import: bool = True,
 ) -> Refresh:  # fmt: skip
     clock = Stopwatch()
-    variables: Mapping[str, Any] = {}
+    variables, rules_folder = datasets.configuration_of(settings.dataset) if not own_raw else ({}, "")
+    in_force = read_rules(find_folder(rules, rules_folder))
     kept_out: Mapping[str, int] = {}
-    if not own_raw:
-        if is_import:
-            kept_out = datasets.prepare(settings, source=source, size=size, until=until, now=now).kept_out
-        variables = datasets.variables_of(settings.dataset)
+    if not own_raw and is_import:
+        kept_out = datasets.prepare(settings, source=source, size=size, until=until, now=now).kept_out
     clock.lap("raw messages")
 
     business = dbt.business_variables(variables)
     facts_version = dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES})
-    rules_version = dbt.version_of(dbt.RULE_PATHS, business)
+    # References have no dates: where snapshots read one, its change restates them, as a rule's does.
+    references = references_version(settings.raw, raw_files.SNAPSHOT_REFERENCES)
+    rules_version = dbt.version_of(dbt.RULE_PATHS, {**business, "references": references}, extra=in_force.own_files)
     timezone = business["business_timezone"]
     closed_through, known = raw_files.read_manifest(settings)
     open_date = closed_through + timedelta(days=1) if closed_through else None
@@ -287,8 +296,7 @@ def _refresh(
     kept = raw_files.kept_snapshots(window.first_day, window.as_of)
     valid = set(books.snapshots) if books.rules_version == rules_version else set()
     to_build = [day for day in kept if day not in valid or day >= window.run_from]
-    references = references_version(settings.raw)
-    state = f"{window.as_of} {facts_version} {rules_version} {references}"
+    state = f"{window.as_of} {facts_version} {rules_version} {references_version(settings.raw)}"
     clock.lap("manifest")
 
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
@@ -308,13 +316,14 @@ def _refresh(
     told = run_variables(
         settings, window, business, last, write_run_manifest(settings, files, rates, timezone, window)
     ) | {
+        "own_rules": write_own_rules(settings, in_force),
         "snapshots": [day.isoformat() for day in kept],
         "snapshots_to_build": [day.isoformat() for day in to_build],
         "rules_version": rules_version,
         "run_id": done.run_id,
     }
     try:
-        built = dbt.build(settings, told, restate=books.rules_version != rules_version, progress=progress)
+        built = dbt.build(settings, told, progress=progress)
     except StrataError:
         raw_files.name_unreadable(files, window, timezone)
         raise

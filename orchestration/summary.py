@@ -27,6 +27,7 @@ PEOPLE = """
 """
 REVENUE = "select count(*), coalesce(sum(net_revenue), 0), coalesce(sum(refunded_revenue), 0) from marts.orders"
 BALANCE = "select count(*) from quality.revenue_reconciliation where line = 'difference' and amount <> 0"
+WARNINGS = "select count(*) from quality.segmentation_warnings"
 VALUABLE = """
     select
         micro_segment,
@@ -58,6 +59,7 @@ def print_summary(done: Refresh) -> None:
         people, buyers, macros, micros = row(PEOPLE)
         orders, revenue, refunded = row(REVENUE)
         (open_lines,) = row(BALANCE)
+        (warnings,) = row(WARNINGS)
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in db.execute(REJECTED).fetchall())
         valuable = db.execute(VALUABLE).fetchall()
         size = link.stat().st_size / 1e6
@@ -68,6 +70,8 @@ def print_summary(done: Refresh) -> None:
         print(f"              rejected: {reasons}")
     print(f"  Customers   {people:,}, of whom {buyers:,} have bought")
     print(f"  Segments    {macros:,} macro-segments, {micros:,} micro-segments")
+    if warnings:
+        print(f"              {warnings:,} remarks on the rules: quality.segmentation_warnings")
     print(f"  Revenue     {revenue:,.2f} {currency} net, from {orders:,} orders ({refunded:,.2f} refunded)", end="; ")
     print("reconciled with the messages" if not open_lines else f"NOT reconciled in {open_lines} currencies")
     if valuable:

@@ -1,12 +1,14 @@
--- A segment that is shown is large enough to mean something and to hide the single person in it, at every snapshot.
--- Its size is at least the minimum of the layer that drew it, so at least the smallest minimum of its tree.
-with tree_minimums as (
+-- A segment that is shown is large enough to mean something and to hide the single person in it, at every snapshot:
+-- it has the minimum of the layer that drew it, or that of macro-segments where none did.
+with drawn as (
 
     select
-        base,
-        min(min_customers) as min_customers
-    from {{ ref('micro_base_layers') }}
-    group by base
+        snapshot_date,
+        node_id,
+        max(min_customers) as min_customers
+    from {{ ref('micro_splits') }}
+    where is_split
+    group by snapshot_date, node_id
 
 ),
 
@@ -24,7 +26,6 @@ select
     segments.customers
 from {{ ref('micro_segment_snapshots') }} as segments
 cross join base_minimums
-left join tree_minimums on segments.macro_segment = tree_minimums.base
-where
-    segments.customers
-    < least(base_minimums.min_customers, coalesce(tree_minimums.min_customers, base_minimums.min_customers))
+left join drawn
+    on segments.snapshot_date = drawn.snapshot_date and segments.micro_segment_id = drawn.node_id
+where segments.customers < coalesce(drawn.min_customers, base_minimums.min_customers)

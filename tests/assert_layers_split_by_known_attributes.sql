@@ -1,5 +1,5 @@
--- A layer by an attribute that isn't there, or with a number that the tree doesn't grow to, would be passed over
--- without a word. The catalogue describes the attributes that there are, no more and no fewer.
+-- A layer by an attribute that isn't there, or beyond the number that the tree grows to, would be passed over without a
+-- word. The catalogue describes the attributes that there are, no more and no fewer.
 with catalogue as (
 
     select * from {{ ref('attributes') }}
@@ -51,9 +51,17 @@ select
     attribute
 from layers
 where
-    layer not in (0, {{ layer_numbers() | join(', ') }})
+    layer < 0
     or (layer = 0 and (macro_segment <> '*' or attribute <> 'macro_segment'))
     or min_customers < 1
+union all
+select
+    'more layers than the tree grows to' as fault,
+    macro_segment as attribute
+from layers
+where layer > 0
+group by macro_segment
+having count(*) > {{ layer_numbers() | length }}
 union all
 select
     'no layer 0 of *' as fault,

@@ -4,7 +4,7 @@ with rules as (
 
     select
         *,
-        coalesce(customer_type, region, country, age_band, industry, company_size_band) is null as is_blank,
+        coalesce({{ macro_dimensions() | join(', ') }}) is null as is_blank,
         priority = max(priority) over () as is_last
     from {{ ref('macro_segment_rules') }}
 
@@ -33,11 +33,19 @@ select
     macro_segment
 from rules
 where customer_type not in ('b2b', 'b2c')
+union all
+select
+    'urbanicity is neither urban, suburban, rural nor unknown' as fault,
+    macro_segment
+from rules
+where urbanicity not in ('urban', 'suburban', 'rural', 'unknown')
 {%- for dimension, seed, column, condition in [
     ('region', 'countries', 'region', 'true'),
     ('country', 'countries', 'country_code', 'true'),
     ('age_band', 'bands', 'band', "known.attribute = 'age_band'"),
     ('company_size_band', 'bands', 'band', "known.attribute = 'company_size_band'"),
+    ('income_band', 'bands', 'band', "known.attribute = 'income_band'"),
+    ('life_stage', 'life_stages', 'life_stage', 'true'),
 ] %}
 union all
 select

@@ -17,7 +17,7 @@
     {%- if execute and var('manifest_path') -%}
         {%- set files -%}
             select path, columns
-            from ({{ read_manifest('manifest_path', ['path', 'columns', 'first_received_date', 'last_received_date']) }})
+            from ({{ read_json_lines(var('manifest_path'), ['path', 'columns', 'first_received_date', 'last_received_date']) }})
             where last_received_date >= '{{ var("run_from") }}' and first_received_date <= '{{ var("run_to") }}'
             order by path
         {%- endset -%}

@@ -1,8 +1,8 @@
 -- Each customer's macro-segment: the matching rule with the lowest priority number. A blank in a rule matches anything.
-{% set dimensions = ['customer_type', 'region', 'country', 'age_band', 'industry', 'company_size_band'] -%}
+{% set dimensions = macro_dimensions() -%}
 with attributes as (
 
-    select * from {{ ref('int_attribute_snapshots') }}
+    select * from {{ ref('macro_attributes') }}
     where snapshot_date in ({{ snapshots_to_build() }})
 
 ),
@@ -31,12 +31,7 @@ matched as (
         rules.macro_segment,
         rules.priority
     from kinds
-    inner join rules
-        on
-            (rules.{{ dimensions[0] }} is null or rules.{{ dimensions[0] }} = kinds.{{ dimensions[0] }})
-            {%- for dimension in dimensions[1:] %}
-            and (rules.{{ dimension }} is null or rules.{{ dimension }} = kinds.{{ dimension }})
-            {%- endfor %}
+    inner join rules on {{ macro_rule_matches('rules', 'kinds') }}
     qualify
         row_number() over (
             partition by

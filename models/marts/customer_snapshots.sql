@@ -6,7 +6,10 @@ with customers as (
 
 snapshot_dates as (
 
-    select * from {{ ref('int_snapshot_dates') }}
+    select
+        *,
+        lag(snapshot_date) over (order by snapshot_date nulls last) as previous_snapshot_date
+    from {{ ref('int_snapshot_dates') }}
 
 ),
 
@@ -20,10 +23,11 @@ segments as (
 
     select
         *,
-        lag(micro_segment_id) over (
-            partition by customer_id order by snapshot_date nulls last
-        ) as previous_micro_segment_id
+        lag(micro_segment_id) over snapshots_before as previous_micro_segment_id,
+        lag(snapshot_date) over snapshots_before as previous_snapshot_date
     from {{ ref('micro_customer_snapshots') }}
+    window
+        snapshots_before as (partition by customer_id order by snapshot_date nulls last)
 
 ),
 
@@ -54,6 +58,11 @@ final as (
         segments.micro_segment_id,
         segments.micro_segment,
         segments.previous_micro_segment_id,
+        segments.micro_segment_id is not null and (
+            segments.previous_snapshot_date is null
+            or segments.previous_snapshot_date < snapshot_dates.previous_snapshot_date
+            or segments.previous_micro_segment_id <> segments.micro_segment_id
+        ) as has_entered_micro_segment,
         stages.lifecycle_stage,
         customers.is_buyer,
         customers.orders,

@@ -40,32 +40,14 @@ values_now as (
 
 ),
 
-moves as (
-
-    select
-        earlier.customer_id,
-        max(earlier.snapshot_date) as last_elsewhere_date
-    from {{ ref('customer_snapshots') }} as earlier
-    inner join snapshots
-        on
-            earlier.customer_id = snapshots.customer_id
-            and coalesce(earlier.micro_segment_id, '') <> coalesce(snapshots.micro_segment_id, '')
-    group by earlier.customer_id
-
-),
-
--- Since when: the first kept snapshot after the last one in another segment.
 stays as (
 
     select
-        history.customer_id,
-        min(case
-            when history.snapshot_date > coalesce(moves.last_elsewhere_date, cast('1990-01-01' as date))
-                then history.snapshot_date
-        end) as micro_segment_since
-    from {{ ref('customer_snapshots') }} as history
-    left join moves on history.customer_id = moves.customer_id
-    group by history.customer_id
+        customer_id,
+        max(snapshot_date) as micro_segment_since
+    from {{ ref('customer_snapshots') }}
+    where has_entered_micro_segment
+    group by customer_id
 
 ),
 

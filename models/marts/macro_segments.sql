@@ -39,16 +39,28 @@ micro_counts as (
 
 ),
 
+-- Several rules may draw one macro-segment.
 rule_texts as (
 
     select
-        priority,
         macro_segment,
-        {% for dimension in ['customer_type', 'region', 'country', 'age_band', 'industry', 'company_size_band'] -%}
-        coalesce(' and {{ dimension }} = ' || {{ dimension }}, '')
-        {{ '||' if not loop.last }}
-        {% endfor %} as conditions
-    from rules
+        min(priority) as priority,
+        case
+            when min(conditions) = '' then 'everybody whom no rule before matches'
+            else {{ sorted_text('conditions', ' or ') }}
+        end as rule
+    from (
+        select
+            priority,
+            macro_segment,
+            substr(
+                {%- for dimension in macro_dimensions() %}
+                coalesce(' and {{ dimension }} = ' || {{ dimension }}, '') {{ '||' if not loop.last }}
+                {%- endfor %}, 6
+            ) as conditions
+        from rules
+    ) as each_rule
+    group by macro_segment
 
 ),
 
@@ -60,8 +72,7 @@ final as (
         case
             when bases.macro_segment = 'All customers' then 'everybody'
             when bases.macro_segment = 'Other customers' then 'all whose macro-segment is too small to be shown'
-            when rule_texts.conditions = '' then 'everybody whom no rule before matches'
-            else substr(rule_texts.conditions, 6)
+            else rule_texts.rule
         end as rule,
         bases.last_snapshot_date = {{ as_of() }} as is_current,
         coalesce(micro_counts.micro_segments, 0) as micro_segments,

@@ -11,34 +11,22 @@ snapshot_dates as (
 
 ),
 
-customers as (
+pairs as (
 
-    select * from {{ ref('customer_snapshots') }}
-    where micro_segment_id is not null
-
-),
-
-ordered_dates as (
-
-    select
-        snapshot_date,
-        lead(snapshot_date) over (order by snapshot_date nulls last) as next_snapshot_date
-    from snapshot_dates
+    select * from {{ ref('int_snapshot_pairs') }}
+    where period = 'snapshot'
 
 ),
 
--- Since the kept snapshot before: in a segment now and not in it then, or the other way round.
 moves as (
 
-    select
-        coalesce(now.snapshot_date, ordered_dates.next_snapshot_date) as snapshot_date,
-        now.micro_segment_id as entered_id,
-        before.micro_segment_id as left_id
-    from customers as before
-    inner join ordered_dates on before.snapshot_date = ordered_dates.snapshot_date
-    full outer join customers as now
-        on ordered_dates.next_snapshot_date = now.snapshot_date and before.customer_id = now.customer_id
-    where coalesce(before.micro_segment_id, '') <> coalesce(now.micro_segment_id, '')
+    select moves.*
+    from {{ ref('micro_moves') }} as moves
+    semi join pairs
+        on
+            moves.previous_snapshot_date = pairs.previous_snapshot_date
+            and moves.snapshot_date = pairs.snapshot_date
+    where coalesce(moves.from_id, '') <> coalesce(moves.to_id, '')
 
 ),
 
@@ -46,11 +34,10 @@ entered as (
 
     select
         snapshot_date,
-        entered_id as micro_segment_id,
-        count(*) as customers
+        to_id as micro_segment_id,
+        sum(customers) as customers
     from moves
-    where entered_id is not null
-    group by snapshot_date, entered_id
+    group by snapshot_date, to_id
 
 ),
 
@@ -58,11 +45,10 @@ departed as (
 
     select
         snapshot_date,
-        left_id as micro_segment_id,
-        count(*) as customers
+        from_id as micro_segment_id,
+        sum(customers) as customers
     from moves
-    where left_id is not null and snapshot_date is not null
-    group by snapshot_date, left_id
+    group by snapshot_date, from_id
 
 ),
 
@@ -79,8 +65,11 @@ final as (
         measures.buyers,
         measures.active_buyers,
         measures.email_contactable_customers,
-        coalesce(entered.customers, 0) as customers_entered,
-        coalesce(departed.customers, 0) as customers_left,
+        -- Before the first snapshot nobody was anywhere.
+        cast(coalesce(
+            entered.customers, case when pairs.snapshot_date is null then measures.customers else 0 end
+        ) as bigint) as customers_entered,
+        cast(coalesce(departed.customers, 0) as bigint) as customers_left,
         measures.orders_mtd,
         measures.net_revenue_mtd,
         measures.net_revenue_365d,
@@ -93,6 +82,7 @@ final as (
         measures.is_ltv_backtested
     from measures
     inner join snapshot_dates on measures.snapshot_date = snapshot_dates.snapshot_date
+    left join pairs on measures.snapshot_date = pairs.snapshot_date
     left join entered
         on
             measures.snapshot_date = entered.snapshot_date

@@ -11,6 +11,51 @@ measures as (
 
 ),
 
+nodes as (
+
+    select * from {{ ref('micro_nodes') }}
+
+),
+
+movement as (
+
+    select from_id as micro_segment_id
+    from {{ ref('micro_migration_cells') }}
+    union
+    select to_id as micro_segment_id
+    from {{ ref('micro_migration_cells') }}
+
+),
+
+-- Movement may lead through a segment that only the rules of an earlier day would draw, and in which nobody ever was.
+drawn as (
+
+    select
+        snapshot_date,
+        micro_segment_id,
+        micro_segment,
+        macro_segment,
+        rule,
+        rule_sql,
+        is_remainder,
+        snapshot_date as inhabited_date
+    from tree
+    union all
+    select
+        nodes.snapshot_date,
+        nodes.node_id as micro_segment_id,
+        nodes.micro_segment,
+        nodes.macro_segment,
+        nodes.rule,
+        nodes.rule_sql,
+        nodes.is_remainder,
+        cast(null as date) as inhabited_date
+    from nodes
+    semi join movement on nodes.node_id = movement.micro_segment_id
+    anti join tree on nodes.node_id = tree.micro_segment_id
+
+),
+
 -- A segment's rule may change in what its remainder leaves out: the latest holds.
 segments as (
 
@@ -21,9 +66,9 @@ segments as (
         max_by(rule, snapshot_date) as rule,
         max_by(rule_sql, snapshot_date) as rule_sql,
         max_by(is_remainder, snapshot_date) as is_remainder,
-        min(snapshot_date) as first_snapshot_date,
-        max(snapshot_date) as last_snapshot_date
-    from tree
+        min(inhabited_date) as first_snapshot_date,
+        max(inhabited_date) as last_snapshot_date
+    from drawn
     group by micro_segment_id
 
 ),
@@ -37,7 +82,7 @@ final as (
         segments.rule,
         segments.rule_sql,
         segments.is_remainder,
-        segments.last_snapshot_date = {{ as_of() }} as is_current,
+        coalesce(segments.last_snapshot_date = {{ as_of() }}, false) as is_current,
         segments.first_snapshot_date,
         segments.last_snapshot_date,
         coalesce(measures.customers, 0) as customers,

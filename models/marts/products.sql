@@ -30,8 +30,7 @@ order_sums as (
         min(event_date) as order_date,
         sum(quantity) as quantity,
         sum(revenue) as revenue,
-        sum(refunded_revenue) as refunded_revenue,
-        sum(net_revenue) as net_revenue
+        sum(refunded_revenue) as refunded_revenue
     from lines
     group by order_id, product_id
 
@@ -45,9 +44,6 @@ sales as (
         count(case
             when quantity > 0 and {{ dbt.datediff('order_date', as_of(), 'day') }} < 365 then 1
         end) as orders_365d,
-        cast(coalesce(sum(case
-            when {{ dbt.datediff('order_date', as_of(), 'day') }} < 365 then net_revenue
-        end), 0) as decimal(18, 2)) as net_revenue_365d,
         sum(revenue) as revenue,
         sum(refunded_revenue) as refunded_revenue
     from order_sums
@@ -55,17 +51,10 @@ sales as (
 
 ),
 
-ranked as (
+rankings as (
 
-    select
-        *,
-        row_number() over (order by net_revenue_365d desc nulls last, product_id nulls last) as sales_rank,
-        sum(net_revenue_365d) over (
-            order by net_revenue_365d desc nulls last, product_id nulls last
-            rows between unbounded preceding and current row
-        ) - net_revenue_365d as net_revenue_above,
-        sum(net_revenue_365d) over () as net_revenue_total
-    from sales
+    select * from {{ ref('int_product_snapshots') }}
+    where snapshot_date = {{ as_of() }}
 
 ),
 
@@ -77,19 +66,17 @@ final as (
         products.category,
         products.brand,
         products.unit_cost,
-        ranked.first_sold_date,
-        coalesce(ranked.orders_365d, 0) as orders_365d,
-        coalesce(ranked.net_revenue_365d, 0) as net_revenue_365d,
-        cast(ranked.sales_rank as bigint) as sales_rank,
-        -- The tail begins where the products above it have made four fifths of the revenue.
-        case
-            when ranked.net_revenue_total > 0
-                then ranked.net_revenue_above >= {{ var('long_tail_share') }} * ranked.net_revenue_total
-        end as is_long_tail,
-        round(cast(ranked.refunded_revenue as double) / nullif(cast(ranked.revenue as double), 0), 4) as refund_rate,
+        sales.first_sold_date,
+        coalesce(sales.orders_365d, 0) as orders_365d,
+        cast(coalesce(rankings.net_revenue_365d, 0) as decimal(18, 2)) as net_revenue_365d,
+        rankings.sales_rank,
+        -- What was not sold in the last 365 days lies deepest in the tail.
+        case when sales.product_id is not null then coalesce(rankings.is_long_tail, true) end as is_long_tail,
+        round(cast(sales.refunded_revenue as double) / nullif(cast(sales.revenue as double), 0), 4) as refund_rate,
         ratings.average_rating
     from products
-    left join ranked on products.product_id = ranked.product_id
+    left join sales on products.product_id = sales.product_id
+    left join rankings on products.product_id = rankings.product_id
     left join ratings on products.product_id = ratings.product_id
 
 )

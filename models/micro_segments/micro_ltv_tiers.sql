@@ -21,13 +21,9 @@ final as (
     select
         ranked.snapshot_date,
         ranked.customer_id,
-        bands.band as ltv_tier
+        ltv_tier_bands.band as ltv_tier
     from ranked
-    left join {{ ref('quantile_bands') }} as bands
-        on
-            bands.attribute = 'ltv_tier'
-            and ranked.ltv_share >= bands.from_share
-            and ranked.ltv_share < bands.below_share
+    {{- join_bands({'ltv_tier': 'ranked.ltv_share'}, 'quantile_bands') }}
 
 )
 

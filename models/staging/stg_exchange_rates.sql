@@ -1,7 +1,7 @@
 -- depends_on: {{ source('raw', 'exchange_rates') }}
 with rates as (
 
-    {{ read_manifest('rates_path', ['currency', 'rate_date', 'effective_date', 'rate_to_reporting']) }}
+    {{ read_json_lines(var('rates_path'), ['currency', 'rate_date', 'effective_date', 'rate_to_reporting']) }}
 
 ),
 

@@ -1,7 +1,7 @@
 -- depends_on: {{ source('raw', 'manifest') }}
 with manifest as (
 
-    {{ read_manifest('manifest_path', [
+    {{ read_json_lines(var('manifest_path'), [
         'file', 'path', 'format', 'open_date', 'first_seen_at', 'first_received_date', 'last_received_date',
     ]) }}
 

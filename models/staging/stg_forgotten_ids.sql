@@ -1,7 +1,7 @@
 -- depends_on: {{ source('raw', 'manifest') }}
 with forgotten as (
 
-    {{ read_manifest('forgotten_path', ['id_hash']) }}
+    {{ read_json_lines(var('forgotten_path'), ['id_hash']) }}
 
 ),
 

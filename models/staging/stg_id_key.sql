@@ -1,7 +1,7 @@
 -- depends_on: {{ source('raw', 'manifest') }}
 with keys as (
 
-    {{ read_manifest('keys_path', ['id_key']) }}
+    {{ read_json_lines(var('keys_path'), ['id_key']) }}
 
 ),
 

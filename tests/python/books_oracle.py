@@ -327,6 +327,38 @@ class Books:
             latest[customer] = max(latest.get(customer, (EARLIEST, "", False)), (m.event_at, m.message_id, says))
         return {customer: says for customer, (_, _, says) in latest.items()}
 
+    def traits(self, snapshot: date) -> dict[str, dict[str, Any]]:
+        """Of whoever said anything: the latest lifestyle, and country and city of the latest address.
+
+        An address is one statement. A group message's is the company's, and holds where there is no other.
+        """
+        resolve = self.identity(snapshot)
+        latest: dict[str, dict[str, tuple[datetime, str, Any]]] = {}
+        for m in self.accepted:
+            is_group = m.raw["type"] == "group"
+            said = m.raw["traits"]
+            if not (is_group or (m.raw["type"] == "identify" and said is not None)) or m.received_date > snapshot:
+                continue
+            customer, _ = resolve(m.actor)
+            known = latest.setdefault(customer, {})
+            address = (said or {}).get("address") or {}
+            statements = {
+                "lifestyle": (said or {}).get("lifestyle"),
+                "company's" if is_group else "own": (address.get("country"), address.get("city")) if address else None,
+            }
+            for trait, says in statements.items():
+                if says is not None:
+                    known[trait] = max(known.get(trait, (EARLIEST, "", None)), (m.event_at, m.message_id, says))
+        nothing = (EARLIEST, "", (None, None))
+        return {
+            customer: {
+                "lifestyle": known.get("lifestyle", (EARLIEST, "", None))[2],
+                "country": known.get("own", known.get("company's", nothing))[2][0],
+                "city": known.get("own", known.get("company's", nothing))[2][1],
+            }
+            for customer, known in latest.items()
+        }
+
 
 @dataclass
 class OrderState:

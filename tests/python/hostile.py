@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 TIMEZONE = "America/New_York"  # clocks go forward on 9 March 2025
 FIRST_DAY = date(2025, 2, 20)
 LAST_DAY = date(2025, 4, 4)
+PRODUCTS_CHANGE = datetime(2025, 3, 15)
 
 Message = dict[str, Any]
 #: The contract's columns, and the names that the Segment spec has for them.
@@ -36,9 +37,22 @@ COLUMNS = (
 JSON_COLUMNS = ("properties", "traits", "context")
 BROWSING = (
     "Product Viewed", "Product Added", "Products Searched", "Checkout Started", "Cart Viewed", "Product List Viewed",
-    "Product Clicked", "Promotion Viewed",
+    "Product Clicked", "Promotion Viewed", "Product Added to Wishlist",
 )  # fmt: skip
-MAILINGS = ("Email Delivered", "Email Opened", "Email Link Clicked", "Email Bounced", "Email Marked as Spam")
+MAILINGS = (
+    "Email Delivered", "Email Opened", "Email Link Clicked", "Email Bounced", "Email Marked as Spam",
+    "Push Notification Received", "Push Notification Tapped",
+)  # fmt: skip
+PLACES = """country,region,city,postal_code,urbanicity,climate_zone,terrain
+Germany,Berlin,Berlin,10115,urban,temperate,plain
+DE,Berlin,Berlin,12555,suburban,temperate,
+US,Maine,Portland,04101,urban,continental,coast
+US,Oregon,Portland,97201,rural,oceanic,hills
+"""
+#: When somebody corrects it (UTC).
+CORRECTED_AT = datetime(2025, 3, 15)
+STORES = "store_id,name,format\ns1,Mitte,mall\ns2,Old Port,freestanding\ns3,Attic,\n"
+CATEGORIES = ("shoes", "hats", "Belts", "", None)
 
 
 @dataclass
@@ -100,7 +114,7 @@ def parquet_table(messages: Iterable[Message], *, native: bool) -> pa.Table:
 
 @dataclass
 class Plan:
-    """A shop's raw data: the files in the order of their delivery, and the exchange rates beside them."""
+    """A shop's raw data: the files in the order of their delivery, and the reference tables beside them."""
 
     files: list[RawFile]
     rates: list[tuple[str, date, str, datetime]]  # currency, rate_date, rate, delivered_at (UTC)
@@ -111,10 +125,17 @@ class Plan:
             if file.delivered_at <= until and not (raw / "events" / file.name).exists():
                 file.write(raw / "events", shuffle)
         rates = [rate for rate in self.rates if rate[3] <= until]
+        raw.mkdir(parents=True, exist_ok=True)
         if rates:
-            raw.mkdir(parents=True, exist_ok=True)
             rows = [f"{currency},{day},{rate}\n" for currency, day, rate, _ in rates]
             (raw / "exchange_rates.csv").write_text("currency,rate_date,rate_to_reporting\n" + "".join(rows))
+        places = PLACES if until < CORRECTED_AT else PLACES.replace("rural", "urban")
+        for name, content in (("places", places), ("stores", STORES)):
+            (raw / f"{name}.csv").write_text(content)
+        # The shop changes its mind about its products, once.
+        categories = {"p1": "shoes", "p2": "hats"} if until < PRODUCTS_CHANGE else {"p1": "hats", "p3": "belts"}
+        rows = [f"{product},{category},Good\n" for product, category in categories.items()]
+        (raw / "products.csv").write_text("product_id,category,brand\n" + "".join(rows))
 
 
 def draw_plan(seed: int, people: int = 90, messages_per_day: int = 60) -> Plan:
@@ -182,8 +203,8 @@ class _Shop:
         received = midnight + timedelta(seconds=seconds, milliseconds=self.chance.randint(0, 999))
         kind = self.chance.choices(
             [self.browse, self.mail, self.identify, self.order, self.change, self.refund, self.repeat, self.alias,
-             self.reject, self.server_side],
-            weights=[26, 8, 9, 14, 10, 10, 10, 4, 6, 4],
+             self.reject, self.server_side, self.tell],
+            weights=[26, 8, 12, 14, 10, 10, 10, 4, 6, 4, 5],
         )[0]  # fmt: skip
         made = kind(received)
         self.sent += made
@@ -231,29 +252,54 @@ class _Shop:
             else:
                 found.append(self.message(
                     moment, "track", event=self.chance.choice(BROWSING), **person, context=context,
-                    properties={"product_id": f"p{self.chance.randint(1, 8)}", "query": "shoes"},
+                    properties={
+                        "product_id": f"p{self.chance.randint(1, 8)}", "query": "shoes",
+                        "category": self.chance.choice(CATEGORIES),
+                    },
                 ))  # fmt: skip
         return found
 
     def mail(self, received: datetime) -> list[Message]:
         event = self.chance.choice([*MAILINGS[:3], *MAILINGS, "Unsubscribed", "Subscribed"])
         properties = {"email_id": "e1", "campaign_id": "c1", "list_id": "all"}
+        context = self.chance.choice([{}, {"userAgent": "Mozilla/5.0"}, {"userAgent": "Mozilla/5.0 (X11)"}])
+        return [
+            self.message(received, "track", event=event, user_id=self.user(), properties=properties, context=context)
+        ]
+
+    def tell(self, received: datetime) -> list[Message]:
+        """What a subscription or a survey tells."""
+        event, properties = self.chance.choice([
+            ("Subscription Started", {"plan": "tea", "billing_period": self.chance.choice(["monthly", "annual"])}),
+            ("Subscription Started", {"plan": "coffee"}),
+            ("Subscription Cancelled", {"plan": self.chance.choice(["tea", "coffee"])}),
+            ("Survey Answered", {"question": "nps", "score": self.chance.choice([0, 6, 7, 9, 11, "ten"])}),
+            ("Survey Answered", {"question": self.chance.choice(["lifestyle", "why"]), "answer": "because"}),
+        ])  # fmt: skip
         return [self.message(received, "track", event=event, user_id=self.user(), properties=properties)]
 
     def identify(self, received: datetime) -> list[Message]:
         traits: dict[str, Any] = self.chance.choice([
             {"address": {"country": self.chance.choice(["US", "Germany", "nowhere"]), "city": "Berlin"}},
+            {"address": {"city": "Portland", "state": "Oregon", "country": "US"}, "lifestyle": "nester"},
+            {"address": {"postalCode": self.chance.choice(["10115", "1"])}, "lifestyle": "athlete", "religion": "none"},
+            {"income": self.chance.choice([45000, "35-49K", "45.000"]), "children": self.chance.choice([0, "3+"]),
+             "maritalStatus": self.chance.choice(["Married", "widow", "?"]), "employmentStatus": "Retired"},
+            {"interests": self.chance.choice([["b", "a", "b"], "a", [], [None], "[", {"a": 1}]), "values": ["quality"]},
             {"birthday": self.chance.choice(["1990-03-09", "2001-02-29", "1978-12-31"]), "gender": "F"},
             {"age": self.chance.choice(["35-44", 31, "nan", 1e300])},
             {"emailConsent": self.chance.choice([True, False, "maybe"])},
             {"company": {"name": "ACME", "industry": "retail", "employees": self.chance.choice([12, "1200", "many"])}},
+            {"company": {"id": "g1", "plan": self.chance.choice(["tea", "team"])}},
             {},
         ])  # fmt: skip
         person = self.person() | ({"user_id": self.user()} if self.chance.random() < 0.6 else {})
         if self.chance.random() < 0.1:
-            return [
-                self.message(received, "group", **person, group_id="g1", traits={"industry": "steel", "employees": 7})
-            ]
+            company = self.chance.choice(
+                [{"industry": "steel", "employees": 7, "address": {"city": "Essen"}}, {"plan": "team"}, None]
+            )
+            group_id = self.chance.choice(["g1", "g2"])
+            return [self.message(received, "group", **person, group_id=group_id, traits=company)]
         return [self.message(received, "identify", **person, traits=traits)]
 
     def server_side(self, received: datetime) -> list[Message]:
@@ -273,10 +319,16 @@ class _Shop:
         target = ids[step + 1] if self.chance.random() < 0.9 else self.user()
         return [self.message(received, "alias", previous_id=ids[step], user_id=target)]
 
+    def place(self) -> dict[str, str]:
+        """Where an order is bought."""
+        store = self.chance.choice(["", "", "s1", "s2", "s3", "s4"])
+        return {"channel": "in_store", "store_id": store} if store else {"channel": "online"}
+
     def products(self) -> list[dict[str, Any]]:
         return [
             {
-                "product_id": f"p{self.chance.randint(1, 8)}", "name": "Shoe", "category": "shoes", "brand": "Good",
+                "product_id": f"p{self.chance.randint(1, 8)}", "name": "Shoe",
+                "category": self.chance.choice(CATEGORIES), "brand": self.chance.choice(["Good", "Fine", "", None]),
                 "price": self.chance.choice([9.99, "20.00", 33.33, 0, None, 100]),
                 "quantity": self.chance.choice([1, 1, 2, "3"]),
             }
@@ -311,7 +363,12 @@ class _Shop:
         elif self.chance.random() < 0.3 and len(amounts) > 1:
             products = None
         completed = self.message(received, "track", event="Order Completed", **buyer, properties={
-            "order_id": order_id, "currency": currency, "products": products, "channel": "online", **amounts,
+            "order_id": order_id, "currency": currency, "products": products, **self.place(), **amounts,
+            "channel": self.chance.choice(["online", "in_store", None]),
+            "shipping_method": self.chance.choice(["express", "Standard", "pickup", "carrier pigeon", None]),
+            "use_case": self.chance.choice(["gift", "self", None]),
+            "requested_delivery": self.chance.choice([iso(received + timedelta(days=1)), "2025-03-09", "soon", None]),
+            "coupon": self.chance.choice(["SAVE10", "", None]),
         })  # fmt: skip
         found = [completed]
         if self.chance.random() < 0.12:  # the same order again, as another message, perhaps worth something else

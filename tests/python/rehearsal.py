@@ -17,11 +17,12 @@ from orchestration.refresh import Refresh, refresh
 from orchestration.settings import Settings
 
 LAYERS = ("staging", "intermediate", "macro_segments", "lifetime_value", "micro_segments", "marts", "quality")
-#: What a run leaves of its own work: the steps to the scores of the snapshots that it built, and no others.
+#: What a run leaves of its own work: the steps to the scores and audiences of the snapshots that it built, no others.
 STEPS_OF_A_RUN = {
     "lifetime_value.ltv_sufficient_statistics", "lifetime_value.ltv_spend_statistics", "lifetime_value.ltv_factor_keys",
     "lifetime_value.ltv_factors", "lifetime_value.ltv_nodes", "lifetime_value.ltv_scoring_fits",
-    "lifetime_value.ltv_new_parameter_fits",
+    "lifetime_value.ltv_new_parameter_fits", "intermediate.int_behaviour_matches",
+    "micro_segments.micro_condition_matches", "micro_segments.micro_audience_matches",
 }  # fmt: skip
 #: Columns that name the run itself.
 RUN_COLUMNS = {"run_id", "is_built_now", "path"}

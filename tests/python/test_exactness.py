@@ -166,6 +166,14 @@ def disagreements(books: Rehearsal) -> list[str]:
             f"select customer_id, is_contactable from intermediate.int_contact_snapshots where snapshot_date = '{day}'"
         )
         compare(f"contact as of {day}", dict(contacts), oracle.contactable(day))
+        stated = books.query(
+            "select customer_id, lifestyle, country, city from intermediate.int_trait_snapshots "
+            f"where snapshot_date = '{day}'"
+        )
+        traits = {
+            customer: dict(zip(("lifestyle", "country", "city"), said, strict=True)) for customer, *said in stated
+        }
+        compare(f"traits as of {day}", traits, oracle.traits(day))
     return found
 
 

@@ -3,8 +3,10 @@
 sqlfluff puts every public name of this file into the templates it renders (`library_path` in .sqlfluff).
 """
 
+import datetime
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jinja2
@@ -13,6 +15,7 @@ import yaml
 _VARS = yaml.safe_load((Path(__file__).resolve().parents[2] / "dbt_project.yml").read_text())["vars"]
 
 dbt_version = "1.11"
+modules = SimpleNamespace(datetime=datetime)
 execute = False  # as when dbt parses: no query is run to write a query
 
 

@@ -34,7 +34,9 @@ final as (
         count_if(activity = 'email_delivered') as emails_delivered,
         count_if(activity = 'email_open') as emails_opened,
         count_if(activity = 'email_click') as emails_clicked,
-        count_if(activity = 'email_bounce' or activity = 'email_spam') as emails_refused
+        count_if(activity = 'email_bounce' or activity = 'email_spam') as emails_refused,
+        count_if(activity = 'push_received') as pushes_received,
+        count_if(activity = 'push_tap') as pushes_tapped
     from messages
     group by received_date, event_date, is_user, actor_id
 

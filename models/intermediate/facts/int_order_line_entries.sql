@@ -167,6 +167,7 @@ entries as (
         category,
         brand,
         unit_price,
+        {{ sign }}case when quantity > 0 then 1 else 0 end as lines,
         {{ sign }}quantity as quantity,
         {{ sign }}revenue as revenue,
         {{ sign }}refunded_revenue as refunded_revenue
@@ -190,6 +191,7 @@ final as (
         category,
         brand,
         unit_price,
+        cast(sum(lines) as integer) as lines,
         cast(sum(quantity) as decimal(18, 3)) as quantity,
         cast(sum(revenue) as decimal(18, 2)) as revenue,
         cast(sum(refunded_revenue) as decimal(18, 2)) as refunded_revenue,

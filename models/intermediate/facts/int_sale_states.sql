@@ -110,6 +110,9 @@ valued as (
         messages.store_id,
         messages.coupon,
         messages.utm_campaign,
+        messages.shipping_method,
+        messages.use_case,
+        messages.requested_delivery_date,
         firsts.*,
         case
             when latest.is_cancelled then 0
@@ -143,6 +146,9 @@ final as (
         store_id,
         coupon,
         utm_campaign,
+        shipping_method,
+        use_case,
+        requested_delivery_date,
         lines_message_id,
         cast(items as decimal(18, 3)) as items,
         cast(amount * factor as decimal(18, 2)) as revenue_order_currency,

@@ -70,6 +70,14 @@ final as (
             when event_date > {{ dbt.dateadd('day', -90, 'snapshot_date') }} then {{ measure }}
         end), 0) as bigint) as {{ measure }}_90d,
         {% endfor -%}
+        {% for measure in ['product_views', 'cart_adds', 'checkouts'] -%}
+        cast(coalesce(sum(case
+            when event_date > {{ dbt.dateadd('day', -30, 'snapshot_date') }} then {{ measure }}
+        end), 0) as bigint) as {{ measure }}_30d,
+        {% endfor -%}
+        {% for measure in ['product_view', 'cart_add', 'checkout'] -%}
+        max(case when {{ measure }}s > 0 then event_date end) as last_{{ measure }}_date,
+        {% endfor -%}
         max(case when visit_messages > 0 then event_date end) as last_visit_date
     from activity
     group by snapshot_date, customer_id

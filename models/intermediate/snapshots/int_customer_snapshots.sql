@@ -59,6 +59,7 @@ final as (
         cast(coalesce(orders.{{ measure }}, 0) as decimal(18, 2)) as {{ measure }},
         {% endfor -%}
         orders.days_since_last_order,
+        orders.days_between_last_orders,
         orders.frequency,
         orders.recency_days,
         orders.age_days,

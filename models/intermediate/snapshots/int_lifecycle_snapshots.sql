@@ -7,6 +7,7 @@ with customers as (
         is_known,
         orders,
         coalesce(days_since_last_order, -1) as days_since_last_order,
+        coalesce(days_between_last_orders, -1) as days_between_last_orders,
         coalesce({{ dbt.datediff('first_order_date', 'snapshot_date', 'day') }}, -1) as days_since_first_order
     from {{ ref('int_customer_snapshots') }}
     where snapshot_date in ({{ snapshots_to_build() }})
@@ -26,6 +27,7 @@ kinds as (
         is_known,
         orders,
         days_since_last_order,
+        days_between_last_orders,
         days_since_first_order
     from customers
 
@@ -45,10 +47,13 @@ matched as (
             and kinds.days_since_first_order <= coalesce(rules.days_since_first_order_to, kinds.days_since_first_order)
             and kinds.days_since_last_order >= coalesce(rules.days_since_last_order_from, kinds.days_since_last_order)
             and kinds.days_since_last_order <= coalesce(rules.days_since_last_order_to, kinds.days_since_last_order)
+            and kinds.days_between_last_orders
+            >= coalesce(rules.days_between_last_orders_from, kinds.days_between_last_orders)
     qualify
         row_number() over (
             partition by
-                kinds.is_known, kinds.orders, kinds.days_since_last_order, kinds.days_since_first_order
+                kinds.is_known, kinds.orders, kinds.days_since_last_order, kinds.days_between_last_orders,
+                kinds.days_since_first_order
             order by rules.priority nulls last
         ) = 1
 
@@ -66,6 +71,7 @@ final as (
             customers.is_known = matched.is_known
             and customers.orders = matched.orders
             and customers.days_since_last_order = matched.days_since_last_order
+            and customers.days_between_last_orders = matched.days_between_last_orders
             and customers.days_since_first_order = matched.days_since_first_order
 
 )

@@ -47,7 +47,10 @@ numbered as (
         {{ dbt.datediff('event_date', 'snapshot_date', 'day') }} as days_ago,
         min(case when is_purchase then event_date end) over (
             partition by snapshot_date, customer_id
-        ) as first_purchase_date
+        ) as first_purchase_date,
+        max(case when orders > 0 then event_date end) over (
+            partition by snapshot_date, customer_id
+        ) as last_order_date
     from purchases
 
 ),
@@ -59,13 +62,27 @@ final as (
         customer_id,
         sum(orders) > 0 as is_buyer,
         min(case when orders > 0 then event_date end) as first_order_date,
-        max(case when orders > 0 then event_date end) as last_order_date,
+        max(last_order_date) as last_order_date,
+        cast({{ dbt.datediff(
+            'max(case when orders > 0 and event_date < last_order_date then event_date end)',
+            'max(last_order_date)', 'day',
+        ) }} as integer) as days_between_last_orders,
         cast(sum(orders) as bigint) as orders,
         cast(sum(revenue) as decimal(18, 2)) as revenue,
         cast(sum(net_revenue) as decimal(18, 2)) as net_revenue,
         cast(coalesce(sum(case when days_ago < 90 then orders end), 0) as bigint) as orders_90d,
         cast(coalesce(sum(case when days_ago < 90 then net_revenue end), 0) as decimal(18, 2)) as net_revenue_90d,
+        cast(coalesce(sum(case when days_ago < 180 then net_revenue end), 0) as decimal(18, 2)) as net_revenue_180d,
+        cast(coalesce(sum(case when days_ago between 180 and 359 then net_revenue end), 0) as decimal(18, 2))
+            as net_revenue_previous_180d,
         cast(coalesce(sum(case when days_ago < 365 then orders end), 0) as bigint) as orders_365d,
+        {% for quarter in [1, 2, 3, 4] -%}
+        cast(coalesce(sum(case
+            when days_ago < 365 and extract(quarter from event_date) = {{ quarter }} then orders
+        end), 0) as bigint) as orders_q{{ quarter }}_365d,
+        {% endfor -%}
+        count(distinct case when orders > 0 and days_ago < 360 then floor(days_ago / 30) end) as order_months,
+        cast(coalesce(sum(case when days_ago < 365 then revenue end), 0) as decimal(18, 2)) as revenue_365d,
         cast(coalesce(sum(case when days_ago < 365 then net_revenue end), 0) as decimal(18, 2)) as net_revenue_365d,
         cast(coalesce(sum(case
             when event_date >= {{ dbt.date_trunc('month', 'snapshot_date') }} then orders

@@ -1,5 +1,4 @@
 -- Recency, frequency and monetary scores of the buyers, and the named group of the three.
-{% set measures = ['recency', 'frequency', 'monetary'] -%}
 with buyers as (
 
     select * from {{ ref('int_customer_snapshots') }}
@@ -27,17 +26,16 @@ scored as (
     select
         ranked.snapshot_date,
         ranked.customer_id,
-        recency_bands.band as recency_score,
-        frequency_bands.band as frequency_score,
-        monetary_bands.band as monetary_score
+        recency_score_bands.band as recency_score,
+        frequency_score_bands.band as frequency_score,
+        monetary_score_bands.band as monetary_score
     from ranked
-    {% for measure in measures -%}
-    left join {{ ref('quantile_bands') }} as {{ measure }}_bands
-        on
-            {{ measure }}_bands.attribute = '{{ measure }}_score'
-            and ranked.{{ measure }}_share >= {{ measure }}_bands.from_share
-            and ranked.{{ measure }}_share < {{ measure }}_bands.below_share
-    {% endfor %}
+    {{- join_bands({
+        'recency_score': 'ranked.recency_share',
+        'frequency_score': 'ranked.frequency_share',
+        'monetary_score': 'ranked.monetary_share',
+    }, 'quantile_bands') }}
+
 ),
 
 kinds as (

@@ -10,7 +10,7 @@ parsed as (
     select
         *,
         {{ json_texts('properties', [
-            'channel', 'store_id', 'coupon', 'affiliation', 'shipping_method', 'use_case', 'requested_delivery',
+            'channel', 'store_id', 'coupon', 'shipping_method', 'use_case', 'requested_delivery',
         ]) }} as texts
     from messages
 
@@ -45,6 +45,9 @@ final as (
         {{ item('texts', 2) }} as store_id,
         nullif({{ item('texts', 3) }}, '') as coupon,
         utm_campaign,
+        lower({{ blank_to_null(item('texts', 4)) }}) as shipping_method,
+        lower({{ blank_to_null(item('texts', 5)) }}) as use_case,
+        try_cast({{ item('texts', 6) }} as date) as requested_delivery_date,
         order_products as products
     from parsed
     left join exchange_rates

@@ -1,10 +1,48 @@
+-- What people say of themselves, and what group messages say of their companies, from one look into the JSON of each.
+{% set paths = {
+    'country': 'address.country',
+    'state': 'address.state',
+    'city': 'address.city',
+    'district': 'address.district',
+    'postal_code': 'address.postalCode',
+    'birthday': 'birthday',
+    'age': 'age',
+    'gender': 'gender',
+    'income': 'income',
+    'education': 'education',
+    'occupation': 'occupation',
+    'employment_status': 'employmentStatus',
+    'employer': 'employer',
+    'marital_status': 'maritalStatus',
+    'household_size': 'householdSize',
+    'children': 'children',
+    'home_ownership': 'homeOwnership',
+    'nationality': 'nationality',
+    'religion': 'religion',
+    'lifestyle': 'lifestyle',
+    'personal_values': 'values',
+    'personality': 'personality',
+    'style': 'style',
+    'interests': 'interests',
+    'first_interest': 'interests[0]',
+    'social_networks': 'socialNetworks',
+    'email_consent': 'emailConsent',
+    'company_id': 'company.id',
+    'company_name': 'company.name',
+    'company_industry': 'company.industry',
+    'company_employees': 'company.employees',
+    'company_employee_count': 'company.employee_count',
+    'company_plan': 'company.plan',
+    'group_industry': 'industry',
+    'group_employees': 'employees',
+    'group_plan': 'plan',
+} -%}
 with messages as (
 
     select * from {{ ref('stg_messages') }}
     where
         outcome = 'accepted'
-        and type in ('identify', 'group')
-        and traits is not null
+        and (type = 'group' or (type = 'identify' and traits is not null))
         and {{ in_window('received_date') }}
 
 ),
@@ -13,11 +51,39 @@ parsed as (
 
     select
         *,
-        {{ json_texts('traits', [
-            'address.country', 'address.city', 'address.postalCode', 'address.state', 'birthday', 'age', 'gender',
-            'emailConsent', 'company.industry', 'company.employees', 'company.name', 'industry', 'employees', 'name',
-        ]) }} as texts
+        type = 'group' as is_group,
+        {{ json_texts('traits', paths.values() | list) }} as texts
     from messages
+
+),
+
+named as (
+
+    select
+        {% for name in paths -%}
+        {{ blank_to_null(item('texts', loop.index)) }} as {{ name }},
+        {% endfor -%}
+        *
+    from parsed
+
+),
+
+-- A group message describes the company that its sender belongs to, the address too.
+companies as (
+
+    select
+        *,
+        case when is_group then group_id else company_id end as known_company_id,
+        case when is_group then group_industry else company_industry end as industry,
+        case
+            when is_group then group_employees
+            else coalesce(company_employees, company_employee_count)
+        end as employees,
+        case when is_group then group_plan else company_plan end as plan,
+        is_group or coalesce(
+            company_id, company_name, company_industry, company_employees, company_employee_count, company_plan
+        ) is not null as names_company
+    from named
 
 ),
 
@@ -31,22 +97,37 @@ final as (
         event_date,
         user_id is not null as is_user,
         coalesce(user_id, anonymous_id) as actor_id,
-        {{ blank_to_null(item('texts', 1)) }} as country,
-        {{ blank_to_null(item('texts', 2)) }} as city,
-        {{ blank_to_null(item('texts', 3)) }} as postal_code,
-        {{ blank_to_null(item('texts', 4)) }} as state,
-        try_cast({{ item('texts', 5) }} as date) as birth_date,
-        {{ blank_to_null(item('texts', 6)) }} as age,
-        lower({{ blank_to_null(item('texts', 7)) }}) as gender,
-        try_cast({{ item('texts', 8) }} as boolean) as email_consent,
-        -- A group message describes the company that its sender belongs to.
-        nullif(trim(case
-            when type = 'group' then {{ item('texts', 12) }} else {{ item('texts', 9) }}
-        end), '') as industry,
-        try_cast(case
-            when type = 'group' then {{ item('texts', 13) }} else {{ item('texts', 10) }}
-        end as integer) as employees
-    from parsed
+        is_group,
+        names_company,
+        country,
+        state,
+        city,
+        district,
+        postal_code,
+        try_cast(birthday as date) as birth_date,
+        {% for name in ['age', 'income', 'household_size', 'children', 'employees'] -%}
+        {% for end in ['from', 'to'] -%}
+        {{ stated_number(name, end) }} as {{ name }}_{{ end }},
+        {% endfor -%}
+        {% endfor -%}
+        {% for name in [
+            'gender', 'education', 'employment_status', 'marital_status', 'home_ownership', 'religion', 'industry', 'plan',
+        ] -%}
+        lower({{ name }}) as {{ name }},
+        {% endfor -%}
+        occupation,
+        employer,
+        nationality,
+        {% for name in [
+            'lifestyle', 'personal_values', 'personality', 'style', 'interests', 'social_networks',
+        ] -%}
+        {{ list_text(name) }} as {{ name }},
+        {% endfor -%}
+        -- Whoever lists several interests begins with the main one.
+        lower(coalesce(first_interest, case when interests not like '[%' then interests end)) as main_interest,
+        known_company_id as company_id,
+        try_cast(email_consent as boolean) as email_consent
+    from companies
 
 )
 
