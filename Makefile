@@ -17,14 +17,14 @@ OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup refresh check forget propose-layers test lint lint-python lint-sql lint-dbt lint-spark dev bench \
-	bench-segments clean lock
+.PHONY: help setup refresh check forget propose-layers diff-rules explain test lint lint-python lint-sql lint-dbt lint-spark \
+	dev bench bench-segments clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Options of refresh and check: DATASET=demo AS_OF=YYYY-MM-DD RAW=path SOURCE=path SIZE=customers UNTIL=YYYY-MM-DD"
-	@echo "  Option of refresh: RULES=folder"
+	@echo "  Option of refresh and diff-rules: RULES=folder"
 
 setup: $(INSTALLED) ## install what requirements.lock says into .venv (the other commands do it when it is needed)
 
@@ -49,6 +49,14 @@ forget: $(INSTALLED) ## take a person out of raw files, warehouse and publicatio
 
 propose-layers: $(INSTALLED) ## layers that explain later spend best, as a seed file to accept (DATASET)
 	@$(BIN)/python -m orchestration propose-layers $${DATASET:+--dataset "$$DATASET"}
+
+diff-rules: $(INSTALLED) ## whom the rules as they lie there would move, before they are published (DATASET, RULES)
+	@$(BIN)/python -m orchestration diff-rules $${DATASET:+--dataset "$$DATASET"} $${RAW:+--raw "$$RAW"} \
+		$${RULES:+--rules "$$RULES"}
+
+explain: $(INSTALLED) ## why a customer is in a segment, and what would move the customer (CUSTOMER, DATASET, AS_OF)
+	@$(BIN)/python -m orchestration explain --customer "$$CUSTOMER" $${DATASET:+--dataset "$$DATASET"} \
+		$${AS_OF:+--as-of "$$AS_OF"}
 
 test: $(INSTALLED) ## all tests (SLOW=1: also those that take minutes)
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(if $(SLOW),,-m "not slow")

@@ -99,6 +99,33 @@ def propose_layers(
 
 
 @app.command()
+def diff_rules(
+    dataset: Dataset = "demo",
+    raw: Raw = None,
+    rules: Annotated[str | None, typer.Option(help="Folder of rules that stand in for the package's.")] = None,
+) -> None:
+    """Whom the rules as they lie there would move. Nothing is changed."""
+    from orchestration.diff_rules import diff_rules as run
+    from orchestration.diff_rules import lines_of
+
+    settings = Settings.of(dataset, raw)
+    print("\n".join(lines_of(settings, run(settings, rules=rules, own_raw=raw is not None))))
+
+
+@app.command()
+def explain(
+    customer: Annotated[str, typer.Option(help="Its customer_id in the marts.")],
+    dataset: Dataset = "demo",
+    as_of: Annotated[str | None, typer.Option(help="A kept snapshot, YYYY-MM-DD.")] = None,
+) -> None:
+    """Why a customer is in a segment, layer by layer, and what would move the customer."""
+    from orchestration.explain import explain as run
+    from orchestration.explain import lines_of
+
+    print("\n".join(lines_of(run(Settings.of(dataset), customer, day(as_of, "AS_OF")))))
+
+
+@app.command()
 def clean(dataset: Dataset) -> None:
     """Remove a data set's warehouse, publications and manifest, and what was generated for it."""
     from orchestration.refresh import clean as run
