@@ -9,16 +9,16 @@ BIN := .venv/bin
 UV := .venv/uv/bin/uv
 INSTALLED := .venv/.installed
 
-# Options of `make refresh` and `make check`, passed on only when set. The shell quotes them, so paths may hold spaces.
-export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL CUSTOMER
+# Options of `make refresh`, `check` and `forget`, passed on only when set. The shell quotes them: paths may hold spaces.
+export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL CUSTOMER YES
 OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW:+--raw "$$RAW"} \
 	$${SOURCE:+--source "$$SOURCE"} $${SIZE:+--size "$$SIZE"} $${UNTIL:+--until "$$UNTIL"}
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup refresh check propose-layers diff-rules explain test lint lint-python lint-sql lint-dbt lint-spark dev bench \
-	bench-segments clean lock
+.PHONY: help setup refresh check forget propose-layers diff-rules explain test lint lint-python lint-sql lint-dbt lint-spark \
+	dev bench bench-segments clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,10 @@ refresh: $(INSTALLED) ## raw events -> tested, published marts (DATASET=demo unl
 
 check: $(INSTALLED) ## dry run: how columns are mapped, what would be rejected and why (DATASET, SOURCE or RAW)
 	@$(BIN)/python -m orchestration check $(OPTIONS)
+
+forget: $(INSTALLED) ## take a person out of raw files, warehouse and publications, and prove it (CUSTOMER=id or e-mail, DATASET, YES=1)
+	@$(BIN)/python -m orchestration forget $${CUSTOMER:+--customer "$$CUSTOMER"} $${DATASET:+--dataset "$$DATASET"} \
+		$${RAW:+--raw "$$RAW"} $${RULES:+--rules "$$RULES"} $${YES:+--yes}
 
 propose-layers: $(INSTALLED) ## layers that explain later spend best, as a seed file to accept (DATASET)
 	@$(BIN)/python -m orchestration propose-layers $${DATASET:+--dataset "$$DATASET"}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestration.errors import StrataError
 from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestration.forget import Plan
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 Dataset = Annotated[str, typer.Option(help="Name of the data set.")]
@@ -129,6 +132,30 @@ def clean(dataset: Dataset) -> None:
 
     for path in run(Settings.of(dataset)):
         print(f"removed {path}")
+
+
+@app.command()
+def forget(
+    dataset: Dataset = "demo",
+    customer: Annotated[
+        str | None, typer.Option(help="An id, as the marts or the messages have it, or an e-mail.")
+    ] = None,
+    raw: Raw = None,
+    rules: Annotated[str | None, typer.Option(help="Folder of rules that stand in for the package's.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Remove a person from raw files, warehouse, manifest and publications, and prove it by searching."""
+    from orchestration.forget import forget as run
+    from orchestration.forget_report import print_places, print_plan
+
+    def confirm(plan: Plan) -> bool:
+        print_plan(plan)
+        if not yes and not sys.stdin.isatty():
+            raise StrataError("Nothing was changed: nobody is here to confirm. YES=1 goes on without asking.")
+        return yes or typer.confirm("Forget them, for good?")
+
+    settings = Settings.of(dataset, raw)
+    print_places(run(settings, customer, confirm=confirm, rules=rules, own_raw=raw is not None))
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ RUN_VARIABLES = (
     "manifest_path",
     "rates_path",
     "keys_path",
+    "forgotten_path",
     "own_rules",
     "raw_root",
     "run_from",

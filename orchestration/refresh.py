@@ -18,6 +18,7 @@ import duckdb
 
 from orchestration import datasets, dbt, publish, raw_files
 from orchestration.errors import StrataError
+from orchestration.forgotten import list_path, refuse_unfinished
 from orchestration.lock import writer_lock
 from orchestration.raw_files import RawFile, Window
 from orchestration.rules import find_folder, read_rules, write_own_rules
@@ -180,6 +181,7 @@ def run_variables(
         "manifest_path": str(paths[0]),
         "rates_path": str(paths[1]) if paths[1].stat().st_size else "",
         "keys_path": str(id_key(settings)),
+        "forgotten_path": str(list_path(settings)) if list_path(settings).exists() else "",
         "raw_root": raw_files.raw_root(settings.raw),
         "run_from": window.run_from.isoformat(),
         "run_to": window.run_to.isoformat(),
@@ -251,7 +253,18 @@ def refresh(
     """
     now = now or datetime.now(UTC)
     with writer_lock(settings):
+        refuse_unfinished(settings)
         return _refresh(settings, as_of, source, size, until, rules, own_raw, now, progress)
+
+
+def rebuild(settings: Settings, *, rules: str | None, own_raw: bool, now: datetime, progress: bool = True) -> Refresh:
+    """Build the warehouse anew from the raw files as they are, and publish it. The caller holds the writer lock.
+
+    Nothing is imported. The old warehouse file goes as a whole: deleted rows would stay in its free blocks.
+    """
+    for file in settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*"):
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+    return _refresh(settings, None, None, None, None, rules, own_raw, now, progress, is_import=False)
 
 
 def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: datetime) -> Path:
@@ -274,30 +287,35 @@ def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: 
 def clean(settings: Settings) -> list[str]:
     """Remove a data set's warehouse, publications, proposals and manifest, and raw messages that were generated for it.
 
-    Raw messages that were put there by hand stay. Returns what was removed.
+    Raw messages that were put there by hand stay, and so does the list of those who were forgotten, with the key to it:
+    a new import must not bring them back. Returns what was removed.
     """
-    folders = [settings.published, settings.manifest, settings.home / "proposals" / settings.dataset]
-    if (Path(settings.raw) / "imports.jsonl").exists():
-        folders.append(Path(settings.raw))
     with writer_lock(settings):
-        removed = [str(folder) for folder in folders if folder.exists()]
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        for file in settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*"):
-            removed.append(str(file))
-            shutil.rmtree(file) if file.is_dir() else file.unlink()
-    return removed
+        refuse_unfinished(settings)
+        places = [settings.published, settings.home / "proposals" / settings.dataset]
+        places += settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*")
+        if (Path(settings.raw) / "imports.jsonl").exists():
+            places.append(Path(settings.raw))
+        kept = {list_path(settings).name, "id_key.jsonl"} if list_path(settings).exists() else set()
+        places += (
+            [path for path in settings.manifest.glob("*") if path.name not in kept] if kept else [settings.manifest]
+        )
+        removed = [path for path in places if path.exists()]
+        for path in removed:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return [str(path) for path in removed]
 
 
 def _refresh(
     settings: Settings, as_of: date | None, source: str | None, size: int | None, until: date | None,
-    rules: str | None, own_raw: bool, now: datetime, progress: bool,
+    rules: str | None, own_raw: bool, now: datetime, progress: bool, is_import: bool = True,
 ) -> Refresh:  # fmt: skip
     clock = Stopwatch()
     variables, rules_folder = datasets.configuration_of(settings.dataset) if not own_raw else ({}, "")
     in_force = read_rules(find_folder(rules, rules_folder))
-    if not own_raw:
-        datasets.prepare(settings, source=source, size=size, until=until, now=now)
+    kept_out: Mapping[str, int] = {}
+    if not own_raw and is_import:
+        kept_out = datasets.prepare(settings, source=source, size=size, until=until, now=now).kept_out
     clock.lap("raw messages")
 
     business = dbt.business_variables(variables)
@@ -307,6 +325,7 @@ def _refresh(
     open_date = closed_through + timedelta(days=1) if closed_through else None
     files = raw_files.take_stock(settings, known, open_date, now)
     rates, notes = exchange_rates(settings, open_date)
+    notes += [f"Messages of people who were forgotten, {what} on the way in: {n:,}." for what, n in kept_out.items()]
 
     books = Books.read(settings.warehouse)
     if books.facts_version != versions.facts:
