@@ -48,11 +48,6 @@ prepare(Settings.of("demo"), source=None, size=int(sys.argv[1]), until=until, no
 """
 
 
-def _at(home: Path) -> dict[str, str]:
-    """The environment that makes a folder Strata's home."""
-    return {"STRATA_HOME": str(home)}
-
-
 def main(
     events: Annotated[int, typer.Option(help="About how many events.")] = 1_000_000,
     runs: Annotated[int, typer.Option(help="How often each figure is measured; the median counts.")] = 3,
@@ -61,19 +56,19 @@ def main(
     with tempfile.TemporaryDirectory(prefix="strata-bench-") as folder:
         home = Path(folder)
         size = str(max(100, events // EVENTS_PER_CUSTOMER))
-        made = run(MAKE, size, DAY_BEFORE, environment=_at(home))
+        made = run(MAKE, size, DAY_BEFORE, STRATA_HOME=str(home))
         raw = home / "raw" / "demo"
         full, more, again, scans = [], [], [], []
         for number in range(runs):
             # Everything but the raw messages begins anew; the last day arrives after the first full refresh.
             full_home = home / f"full-{number}"
-            scans.append(run(SCAN, str(raw), environment=_at(full_home)))
-            full.append(run(REFRESH, str(raw), DAY_BEFORE, environment=_at(full_home)))
-        made_day = run(MAKE, size, LAST_DAY, environment=_at(home))
+            scans.append(run(SCAN, str(raw), STRATA_HOME=str(full_home)))
+            full.append(run(REFRESH, str(raw), DAY_BEFORE, STRATA_HOME=str(full_home)))
+        made_day = run(MAKE, size, LAST_DAY, STRATA_HOME=str(home))
         for number in range(runs):
             full_home = home / f"full-{number}"
-            more.append(run(REFRESH, str(raw), LAST_DAY, environment=_at(full_home)))
-            again.append(run(REFRESH, str(raw), LAST_DAY, environment=_at(full_home)))
+            more.append(run(REFRESH, str(raw), LAST_DAY, STRATA_HOME=str(full_home)))
+            again.append(run(REFRESH, str(raw), LAST_DAY, STRATA_HOME=str(full_home)))
         count = int(scans[-1].said)
 
         print(f"\n{count:,} events; medians of {runs} runs, each a process of its own")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -26,8 +26,11 @@ class Run:
     said: str
 
 
-def run(script: str, *arguments: str, environment: Mapping[str, str]) -> Run:
-    """Run a script in a Python of its own. Raises subprocess.CalledProcessError when it fails."""
+def run(script: str, *arguments: str, **environment: str) -> Run:
+    """Run a script in a Python of its own, with these environment variables.
+
+    Raises subprocess.CalledProcessError when it fails.
+    """
     command = [sys.executable, "-c", script, *arguments]
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
