@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.measure import median, row, run
+from benchmarks.measure import median, run
 
 #: The demo makes about this many messages a customer in its fourteen months.
 EVENTS_PER_CUSTOMER = 34
@@ -46,6 +46,11 @@ from orchestration.settings import Settings
 until, now = date.fromisoformat(sys.argv[2]), datetime.now(UTC)
 prepare(Settings.of("demo"), source=None, size=int(sys.argv[1]), until=until, now=now)
 """
+
+
+def row(name: str, wall: float, cpu: float, peak: float | None = None) -> None:
+    """One line of the table."""
+    print(f"  {name:<34}{wall:>9.1f}{cpu:>9.1f}{f'{peak:>9,.0f}' if peak else ''}")
 
 
 def main(

@@ -48,8 +48,3 @@ def run(script: str, *arguments: str, **environment: str) -> Run:
 def median(runs: Iterable[Run], figure: str) -> float:
     """The median of one figure over several runs."""
     return statistics.median(getattr(one, figure) for one in runs)
-
-
-def row(name: str, wall: float, cpu: float, peak: float | None = None) -> None:
-    """One line of the table."""
-    print(f"  {name:<34}{wall:>9.1f}{cpu:>9.1f}{f'{peak:>9,.0f}' if peak else ''}")
