@@ -2,11 +2,11 @@
 
 Strata's own models, run by dbt as in a refresh, against
 
-- the fit of the `lifetimes` package, MBG/NBD and Gamma-Gamma, one row per customer as its users call it, and one row per
-  distinct history, grouped beforehand. Strata's models fit BG/NBD besides.
+- the fit of the `lifetimes` package, MBG/NBD and Gamma-Gamma, one row per customer as its users call it, and one row
+  per distinct history, grouped beforehand. Strata's models fit BG/NBD besides.
 - scoring by a Python function that DuckDB calls with Arrow batches, customer by customer: the closed form with SciPy's
-  2F1, and the same Gauss-Legendre points for what is discounted. It gives the values alone; Strata's models also give what
-  their intervals need, which is most of their columns. Its values are compared with those of the models first.
+  2F1, and the same Gauss-Legendre points for what is discounted. It gives the values alone; Strata's models also give
+  what their intervals need, which is most of their columns. Its values are compared with those of the models first.
 
 Everything runs in processes of its own. "Work" leaves out what a process needs to start (imports, dbt's parsing).
 """
@@ -233,7 +233,8 @@ class PerRowScoring:
         spend = "{p} * ({gamma} + cast(repeat_spend as double)) / ({p} * frequency + {q} - 1.0)".format(**self.fit)
         columns = "".join(
             f", cast(scores.expected_orders_{days}d as decimal(18, 6)) as expected_orders_{days}d"
-            f", cast({self.margin} * spend * scores.discounted_orders_{days}d as decimal(18, 2)) as predicted_ltv_{days}d"
+            f", cast({self.margin} * spend * scores.discounted_orders_{days}d as decimal(18, 2))"
+            f" as predicted_ltv_{days}d"
             for days in HORIZONS
         )
         self.db.execute(
