@@ -33,6 +33,8 @@ TARGETS = (
     "micro_audience_members",
     "micro_audience_steps",
 )
+#: Who moves, customer by customer: a file in proposals/<dataset>/.
+MOVES = "rules_diff.csv"
 COMPARED = {"macro": "Macro-segments", "micro": "Micro-segments", "audience": "Audiences"}
 
 
@@ -98,7 +100,7 @@ def diff_rules(settings: Settings, *, rules: str | None = None, own_raw: bool = 
         currency = str(dbt.business_variables(variables)["reporting_currency"])
         if books.rules_version == versions.rules or not (seeds or is_logic_changed):
             return Diff(as_of, currency, named, is_logic_changed=False)
-        trial = Settings(f"{settings.dataset}.diff", settings.raw, settings.home)
+        trial = settings.trial
         remove(trial)
         try:
             told = {
@@ -338,7 +340,7 @@ def compare(db: duckdb.DuckDBPyConnection, settings: Settings, found: Diff) -> D
 
 def write_moves(settings: Settings, moves: Sequence[tuple[Any, ...]]) -> Path:
     """Who moves, customer by customer, into proposals/<dataset>/, which nothing else reads."""
-    path = settings.home / "proposals" / settings.dataset / "rules_diff.csv"
+    path = settings.proposals / MOVES
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

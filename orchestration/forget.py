@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from orchestration import erase, forgotten, persons, raw_files
+from orchestration import diff_rules, erase, forgotten, persons, raw_files
 from orchestration.errors import StrataError
 from orchestration.lock import writer_lock
 from orchestration.persons import Person
@@ -182,6 +182,8 @@ def _finish(
                 f"remove {forgotten.note_path(settings)}, then run again."
             )
     _update_manifest(settings, note)
+    diff_rules.remove(settings.trial)
+    (settings.proposals / diff_rules.MOVES).unlink(missing_ok=True)
     if raw_files.read_manifest(settings)[1]:
         rebuild(settings, rules=rules, own_raw=own_raw, now=now, progress=progress)
     for path in _publications(settings):

@@ -17,6 +17,9 @@ from orchestration.raw_files import write_lines
 from orchestration.settings import Settings
 from orchestration.traces import normal
 
+#: The note of a forgetting that has begun and not ended.
+NOTE = "forgetting.json"
+
 
 def list_path(settings: Settings) -> Path:
     """The file of the list, one JSON line an id: its hash, and the day on which it was forgotten."""
@@ -25,7 +28,7 @@ def list_path(settings: Settings) -> Path:
 
 def note_path(settings: Settings) -> Path:
     """The note of a forgetting that has begun and not ended; nobody else may write the data set while it lies there."""
-    return settings.manifest / "forgetting.json"
+    return settings.manifest / NOTE
 
 
 def refuse_unfinished(settings: Settings) -> None:

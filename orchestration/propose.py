@@ -240,7 +240,7 @@ def explained_now(db: duckdb.DuckDBPyConnection, macro_segment: str) -> float:
 
 def write_proposal(settings: Settings, proposal: Proposal) -> tuple[Path, Path]:
     """Write the seed and the ranking behind it into proposals/<dataset>/, which nothing else reads."""
-    folder = settings.home / "proposals" / settings.dataset
+    folder = settings.proposals
     folder.mkdir(parents=True, exist_ok=True)
     seed, ranking = folder / "micro_segment_layers.csv", folder / "ranking.csv"
     with seed.open("w", encoding="utf-8", newline="") as file:

@@ -292,7 +292,7 @@ def clean(settings: Settings) -> list[str]:
     """
     with writer_lock(settings):
         refuse_unfinished(settings)
-        places = [settings.published, settings.home / "proposals" / settings.dataset]
+        places = [settings.published, settings.proposals]
         places += settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*")
         if (Path(settings.raw) / "imports.jsonl").exists():
             places.append(Path(settings.raw))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.forgotten import note_path
+from orchestration.forgotten import NOTE
 from orchestration.raw_files import REFERENCE_TABLES, RawFile, raw_root, raw_text, reference_files
 from orchestration.settings import Settings
 from orchestration.traces import Traces, literal
@@ -31,8 +31,9 @@ class Place:
 
 
 def search(settings: Settings, files: list[RawFile], traces: Traces) -> list[Place]:
-    """Search raw files, manifest, warehouse and every publication."""
-    places = [*_raw(settings, files, traces), *_manifest(settings, traces)]
+    """Search raw files, manifest, proposals, warehouse and every publication."""
+    places = [*_raw(settings, files, traces)]
+    places += _texts("manifest", settings.manifest, traces) + _texts("proposals", settings.proposals, traces)
     databases = [("warehouse", settings.warehouse)] if settings.warehouse.exists() else []
     databases += [
         ("publication", path) for path in sorted(settings.published.glob("*.duckdb")) if not path.is_symlink()
@@ -67,12 +68,12 @@ def _raw(settings: Settings, files: list[RawFile], traces: Traces) -> list[Place
     return places
 
 
-def _manifest(settings: Settings, traces: Traces) -> list[Place]:
-    """All but the note of the forgetting itself, which goes at its end."""
+def _texts(kind: str, folder: Path, traces: Traces) -> list[Place]:
+    """Every file of a folder but the note of the forgetting itself, which goes at its end."""
     return [
-        Place("manifest", "files", path.name, int(traces.is_in(path.read_text(errors="replace"))))
-        for path in sorted(settings.manifest.glob("*"))
-        if path != note_path(settings)
+        Place(kind, "files", path.name, int(traces.is_in(path.read_text(errors="replace"))))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != NOTE
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestration.errors import StrataError
@@ -42,6 +42,16 @@ class Settings:
     def published(self) -> Path:
         """The folder that readers open."""
         return self.home / "published" / self.dataset
+
+    @property
+    def proposals(self) -> Path:
+        """The folder of what is proposed to a person: layers, and whom changed rules would move."""
+        return self.home / "proposals" / self.dataset
+
+    @property
+    def trial(self) -> Settings:
+        """Where changed rules are tried, beside the warehouse; nothing stays there."""
+        return replace(self, dataset=f"{self.dataset}.diff")
 
     @property
     def manifest(self) -> Path:
