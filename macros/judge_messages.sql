@@ -136,7 +136,7 @@ judged as (
         case when type in ('identify', 'group') then traits end as traits,
         case
             when is_forgotten then 'forgotten'
-            when line is not null and not coalesce({{ is_json('line') }}, false) then 'malformed JSON'
+            when raw_message is not null and not coalesce({{ is_json('raw_message') }}, false) then 'malformed JSON'
             when message_id is null then 'no message_id'
             when type is null or type not in ('track', 'identify', 'page', 'screen', 'group', 'alias') then 'unknown type'
             when
@@ -174,7 +174,7 @@ judged as (
                 then 'non-numeric or absurd amount'
             when family = 'order' and rate_to_reporting is null then 'currency with no rate'
         end as reject_reason,
-        line,
+        raw_message,
         happened_at_text,
         received_at_text,
         properties as raw_properties,

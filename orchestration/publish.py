@@ -41,6 +41,10 @@ PII_ENDINGS = (
     *("_birthday", "_birth_date", "_user_id", "_anonymous_id", "_device_id", "_ip", "_ip_address", "_user_agent"),
 )
 
+# What tells who somebody is wherever it stands: a value that is an e-mail address or, with a + or a bracket first, a
+# telephone number. (A text that only mentions one, such as the name of a product, is not.)
+PII_VALUES = r"""[^@\s]+@[^@\s]+\.[^@\s.]{2,}|(\+|\(\+?)[0-9][0-9 ()./-]{5,}[0-9]"""
+
 PLAIN_TYPES = frozenset(
     """
     BOOLEAN TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER UBIGINT FLOAT DOUBLE VARCHAR DATE TIMESTAMP
@@ -65,6 +69,7 @@ class _Mart:
     columns: dict[str, str]  # name -> description, in the order of the model's yml
     publication_order: tuple[str, ...]
     private_columns: tuple[str, ...]
+    public_columns: tuple[str, ...]  # tagged `pii: false`: somebody has looked at what they hold
 
     @property
     def label(self) -> str:
@@ -95,8 +100,9 @@ def publish(
     The new file is complete, counted and on disk before the link moves; the newest `keep` files stay, and always the
     one the link points to. On any failure the last publication stays as it was.
 
-    Raises StrataError, naming model and column, for: personal data (by tag or by name), a missing description, a type
-    that BI clients can't read, a mart that is not in the warehouse or whose columns differ from its yml.
+    Raises StrataError, naming model and column, for: personal data (by tag, by name or by what it holds), a missing
+    description, a type that BI clients can't read, a mart that is not in the warehouse or whose columns differ from its
+    yml.
     """
     started = time.monotonic()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", run_id):
@@ -111,7 +117,9 @@ def publish(
 
     with closing(duckdb.connect()) as connection:
         _attach_warehouse(connection, settings)
-        _refuse(marts, _warehouse_columns(connection))
+        columns = _warehouse_columns(connection)
+        _refuse([fault for mart in marts for fault in _faults(mart, columns.get(mart.label), _private_names(manifest))])
+        _refuse([fault for mart in marts for fault in _private_values(connection, mart, columns[mart.label])])
         try:
             row_counts = _copy(connection, marts, temporary)
             _write_facts(connection, _all_facts(manifest, run_id, row_counts, facts or {}))
@@ -161,6 +169,9 @@ def _marts(manifest: Mapping[str, Any]) -> list[_Mart]:
             private_columns=tuple(
                 column["name"] for column in node["columns"].values() if _is_tagged(node) or _is_tagged(column)
             ),
+            public_columns=tuple(
+                column["name"] for column in node["columns"].values() if _meta(column).get("pii") is False
+            ),
         )
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["schema"] in PUBLIC_SCHEMAS
@@ -193,9 +204,38 @@ def _is_plain(data_type: str) -> bool:
     return int(decimal[1]) <= 18 if decimal else data_type in PLAIN_TYPES
 
 
-def _refuse(marts: Sequence[_Mart], warehouse: Mapping[str, Mapping[str, str]]) -> None:
+def _private_names(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Columns that a model below the marts tags as personal data -> that model: a mart shows none of that name."""
+    return {
+        column["name"]: node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["schema"] not in PUBLIC_SCHEMAS
+        for column in node["columns"].values()
+        if _is_tagged(column)
+    }
+
+
+def _private_values(connection: duckdb.DuckDBPyConnection, mart: _Mart, types: Mapping[str, str]) -> list[str]:
+    """Columns of a mart that hold addresses or telephone numbers; one scan, and no value is repeated."""
+    texts = [name for name, data_type in types.items() if data_type == "VARCHAR" and name not in mart.public_columns]
+    if not texts:
+        return []
+    counts = ", ".join(
+        f"count_if((contains({_quoted(name)}, '@') or {_quoted(name)}[1] in ('+', '(')) "
+        f"and regexp_full_match({_quoted(name)}, {_text(PII_VALUES)}))"
+        for name in texts
+    )
+    [found] = connection.execute(f"select {counts} from warehouse.{mart.relation}").fetchall()
+    return [
+        f"{mart.label}.{name} holds e-mail addresses or telephone numbers ({rows:,}): leave the column out, or clean "
+        f"it on its way. If they are public ones, say so in the yml of {mart.name}: config: {{meta: {{pii: false}}}}."
+        for name, rows in zip(texts, found, strict=True)
+        if rows
+    ]
+
+
+def _refuse(faults: Sequence[str]) -> None:
     """Raise one StrataError that lists all that is wrong, so that it can be put right at once."""
-    faults = [fault for mart in marts for fault in _faults(mart, warehouse.get(mart.label))]
     if faults:
         raise StrataError(
             "nothing was published, the last publication stays as it was:\n"
@@ -203,7 +243,7 @@ def _refuse(marts: Sequence[_Mart], warehouse: Mapping[str, Mapping[str, str]]) 
         )
 
 
-def _faults(mart: _Mart, types: Mapping[str, str] | None) -> list[str]:
+def _faults(mart: _Mart, types: Mapping[str, str] | None, private_names: Mapping[str, str]) -> list[str]:
     yml = f"the yml of {mart.name}"
     if types is None:
         return [f"{mart.label} is a model but not a table of the warehouse: build all models, then publish."]
@@ -216,6 +256,8 @@ def _faults(mart: _Mart, types: Mapping[str, str] | None) -> list[str]:
         where = f"{mart.label}.{column}"
         if column in mart.private_columns:
             faults.append(f"{where} is tagged as personal data: leave it out of the mart.")
+        elif column in private_names:
+            faults.append(f"{where} is tagged as personal data in {private_names[column]}: leave it out of the mart.")
         elif _is_private_name(column):
             faults.append(
                 f"{where} has the name of personal data: leave it out of the mart, or rename it if it is not."

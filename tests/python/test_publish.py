@@ -173,6 +173,10 @@ def private_tag_on_model(manifest: dict[str, Any]) -> None:
     manifest["nodes"]["model.strata.customers"]["tags"] = ["pii"]
 
 
+def private_tag_below_the_marts(manifest: dict[str, Any]) -> None:
+    manifest["nodes"]["model.strata.int_people"]["columns"]["order"] = {"name": "order", "meta": {"pii": True}}
+
+
 def no_column_description(manifest: dict[str, Any]) -> None:
     manifest["nodes"]["model.strata.customers"]["columns"]["order"]["description"] = " "
 
@@ -203,6 +207,7 @@ def missing_mart(manifest: dict[str, Any]) -> None:
         (private_tag_on_column, r"marts\.customers\.order is tagged as personal data"),
         (private_meta_on_column, r"marts\.customers\.order is tagged as personal data"),
         (private_tag_on_model, r"marts\.customers\.customer_id is tagged as personal data"),
+        (private_tag_below_the_marts, r"marts\.customers\.order is tagged as personal data in int_people"),
         (no_column_description, r"marts\.customers\.order has no description"),
         (undescribed_column, r"marts\.customers\.order has no description"),
         (no_model_description, r"marts\.customers has no description"),
@@ -217,6 +222,32 @@ def test_a_fault_in_the_project_is_refused(settings: Settings, spoil: Any, messa
     manifest = a_manifest()
     spoil(manifest)
     assert_refused(settings, manifest, message)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_private"),
+    [
+        ("ann@example.com", True), ("ANN+tag@Example.COM", True), ("+49 30 123456", True), ("(030) 12345-67", True),
+        ("+491701234567", True), ("id-dd6567a35ee7afce300b11d795a6d905", False), ("4930123456", False),
+        ("Bread @ 2 for 1", False), ("write to ann@example.com", False), ("@ann", False), ("+5", False),
+        ("(none)", False), ("(2) of them", False),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_an_address_or_a_telephone_number_is_refused(
+    settings: Settings, value: str, is_private: bool
+) -> None:
+    write_warehouse(settings, extra=f"alter table marts.customers add column note varchar default '{value}'")
+    manifest = a_manifest()
+    note = {"name": "note", "description": "A note."}
+    manifest["nodes"]["model.strata.customers"]["columns"]["note"] = note
+    if not is_private:
+        publish(settings, manifest=manifest, run_id="first")
+        return
+    with pytest.raises(StrataError, match=r"marts\.customers\.note holds e-mail addresses .* \(5\)") as refused:
+        publish(settings, manifest=manifest, run_id="first")
+    assert value not in str(refused.value)
+    note["config"] = {"meta": {"pii": False}}
+    publish(settings, manifest=manifest, run_id="first")
 
 
 @pytest.mark.parametrize(

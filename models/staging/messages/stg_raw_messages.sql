@@ -91,7 +91,7 @@ named as (
         properties,
         traits,
         context,
-        line,
+        line as raw_message,
         -- A clock that runs ahead can't have seen the future: the collector's time holds.
         case when happened_at > received_at then received_at else happened_at end as event_at
     from dated
@@ -176,7 +176,7 @@ final as (
         event_at,
         {% if var('forgotten_path') -%}
         case when sender <> 'forgotten' then message_id end as message_id,
-        {% for column in ['anonymous_id', 'user_id', 'previous_id', 'group_id', 'traits', 'context', 'line'] -%}
+        {% for column in ['anonymous_id', 'user_id', 'previous_id', 'group_id', 'traits', 'context', 'raw_message'] -%}
         case when sender = 'known' then {{ column }} end as {{ column }},
         {% endfor -%}
         case sender
@@ -193,7 +193,7 @@ final as (
         group_id,
         traits,
         context,
-        line,
+        raw_message,
         properties,
         false as is_forgotten
     from named
