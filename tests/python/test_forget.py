@@ -528,6 +528,7 @@ forget.forget(Settings.of(dataset, raw, Path(home)), customer, confirm=lambda pl
 """
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("new_york")
 def test_everybody_elses_figures_are_those_of_a_shop_that_never_knew_the_person(home: Path) -> None:
     plan = with_jane(hostile.draw_plan(seed=11, people=40, messages_per_day=25))
