@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from orchestration.forget import Plan
 from orchestration.search import Place
+from orchestration.traces import is_unmistakable
 
 SHOWN = 12
 
@@ -23,6 +24,11 @@ def print_plan(plan: Plan) -> None:
     ):
         if values:
             print(f"  {name:<14}{_some(values)}")
+    mistakable = [one for one in person.ids if not is_unmistakable(one)]
+    if mistakable:
+        print(
+            f"  {'as a whole':<14}{_some(mistakable)}: looked for where ids stand only; elsewhere it may mean anything"
+        )
     for one, others in person.shared:
         has = "others have" if others > 1 else "other has"
         print(f"  {'stays':<14}{one}: {others:,} {has} it, too; its messages that name nobody stay with it")
