@@ -290,13 +290,18 @@ def scan(files: list[RawFile]) -> list[RawFile]:
             spans = posted_spans(db, group)
             for file in group:
                 first, last, readable = spans.get(file.path, (None, None, 0))
-                if file.format == "json" and file.size and not readable:
+                if file.format == "json" and not readable and has_lines(db, file.path):
                     raise StrataError(
                         f"{file.path} holds no line that is a JSON object. One message a line is expected; "
                         "a JSON array or a pretty-printed file must be converted first (`jq -c '.[]'`)."
                     )
                 scanned.append(replace(file, first_posted_at=first, last_posted_at=last))
     return scanned
+
+
+def has_lines(db: duckdb.DuckDBPyConnection, path: str) -> bool:
+    """Does a file of JSON lines hold any? Its size doesn't say so where it is compressed."""
+    return db.execute(f"select 1 from {READ_LINES.format(files='?')} limit 1", [path]).fetchone() is not None
 
 
 def parquet_columns(db: duckdb.DuckDBPyConnection, file: RawFile) -> dict[str, list[str]]:

@@ -293,6 +293,19 @@ def test_a_parquet_file_may_lose_all_its_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+def test_a_file_that_lost_all_its_lines_can_be_taken_in_anew(tmp_path: Path, suffix: str) -> None:
+    raw_of(tmp_path, CAST)
+    path = tmp_path / "events" / f"hers{suffix}"
+    content = (as_line(message(1, user_id="u-1"), camel=True) + "\n").encode()
+    path.write_bytes(gzip.compress(content) if suffix.endswith("gz") else content)
+    target, counts = rewritten(path, "json")
+    assert counts == {"removed": 1}
+    target.replace(path)
+    files = raw_files.take_stock(Settings.of("shop", str(tmp_path), tmp_path.parent), [], None, NOW)
+    assert path.name in {Path(file.file).name for file in files}
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
 def test_lines_of_others_stay_to_the_byte(tmp_path: Path, suffix: str) -> None:
     hers = ['{"userId":"u-1" , "type":"track"}', f'{{"cut off": "{JANE}', f'{{"email": "{JANE}"}}']
     others = ['{"userId" : "u-2",  "x": "\\u00e9é"}', "", "not json", '{"anonymousId": "tablet"}\r']
