@@ -72,6 +72,9 @@ dev: $(INSTALLED) ## Dagster at http://127.0.0.1:3000: the refresh as an asset, 
 bench: $(INSTALLED) ## a full refresh against the scan of its columns, one more day against it (SIZE=events)
 	@$(BIN)/python -m benchmarks $${SIZE:+--events "$$SIZE"}
 
+bench-segments: $(INSTALLED) ## segments against k-means and a regression tree (DATASET, or Complete Journey and the demo)
+	@$(BIN)/python -m benchmarks.segments $${DATASET:+--dataset "$$DATASET"}
+
 clean: ## remove build files and caches; with DATASET=..., all that was made for that data set (your own raw files stay)
 	@if [ -n "$$DATASET" ]; then $(BIN)/python -m orchestration clean --dataset "$$DATASET"; fi
 	@rm -rf target logs .duckdb_tmp .pytest_cache .ruff_cache .hypothesis warehouse/*.tmp

@@ -2,8 +2,9 @@
 
 For month-ends with half a year after them, five-fold cross-validation over customers, three times: each is predicted by
 the mean log later spend of the other folds' customers in the same group. Layers of `auto` are chosen anew in every fold
-by the rule of `make propose-layers`, so that what is chosen never sees what is predicted; k-means and the tree see all
-attributes and the numbers behind them, the segments only attributes. scikit-learn is needed here and nowhere else.
+by the rule of `make propose-layers`, so that what is chosen never sees what is predicted. k-means sees the numbers behind
+the attributes of purchase, the tree these and all attributes, segments only the attributes. scikit-learn is needed here
+and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import duckdb
 import numpy as np
 import typer
 
-from orchestration.errors import StrataError
 from orchestration.layering import Node, Sums, judge, kept_values, ranked
 from orchestration.propose import candidate_attributes, choose_month_ends
 from orchestration.settings import Settings
@@ -50,7 +50,8 @@ class Customers:
     macro_segment: np.ndarray
     micro_segment: np.ndarray
     rfm_group: np.ndarray
-    attributes: dict[str, np.ndarray]
+    attributes: dict[str, tuple[np.ndarray, np.ndarray]]
+    """Attribute -> its values in alphabetical order, and the place of each customer's among them."""
     numbers: np.ndarray
     """(customers, numbers), on a logarithmic scale and standardised."""
 
@@ -82,49 +83,47 @@ def read_customers(db: duckdb.DuckDBPyConnection, day: object, attributes: Seque
         macro_segment=np.asarray(found["macro_segment"], dtype=str),
         micro_segment=np.asarray(found["micro_segment_id"], dtype=str),
         rfm_group=np.asarray(found["rfm"], dtype=str),
-        attributes={name: np.asarray(found[name], dtype=str) for name in attributes},
+        attributes={name: np.unique(np.asarray(found[name], dtype=str), return_inverse=True) for name in attributes},
         numbers=values,
     )
 
 
 def auto_groups(customers: Customers, train: np.ndarray, minimum: int) -> Groups:
     """Segments by layers chosen on the training customers, drawn (by sizes alone) for all of them."""
-    groups = customers.macro_segment.astype(object)
+    _, groups = np.unique(customers.macro_segment, return_inverse=True)
+    # The share of training customers stands for all when a layer is judged.
+    least = max(1, round(minimum * train.mean()))
     for macro_segment in np.unique(customers.macro_segment):
         inside = customers.macro_segment == macro_segment
         left = dict(customers.attributes)
         for _ in range(MOST_LAYERS):
-            # The share of training customers stands for all when a layer is judged.
-            least = max(1, round(minimum * train.mean()))
-            best = ranked(
-                judge(name, counts_of(groups, values, customers.spend, inside & train), least, PENALTY)
-                for name, values in left.items()
-            )[0]
+            counts = {name: counts_of(groups, *found, customers.spend, inside & train) for name, found in left.items()}
+            best = ranked(judge(name, counts[name], least, PENALTY) for name in left)[0]
             if best.score <= 0:
                 break
-            values = left.pop(best.attribute)
-            for node in np.unique(groups[inside].astype(str)):
+            values, place = left.pop(best.attribute)
+            for node in np.unique(groups[inside]):
                 members = inside & (groups == node)
-                found, sizes = np.unique(values[members], return_counts=True)
-                kept = kept_values(dict(zip(found.tolist(), sizes.tolist(), strict=True)), minimum)
+                sizes = np.bincount(place[members], minlength=len(values)).tolist()
+                kept = kept_values(dict(zip(values.tolist(), sizes, strict=True)), minimum)
                 if kept is not None:
-                    groups[members] = [f"{node}/{value if value in kept else '~'}" for value in values[members]]
-    return groups.astype(str)
+                    is_kept = np.isin(values, list(kept))[place[members]]
+                    groups[members] = groups.max() + 1 + np.where(is_kept, place[members], len(values))
+    return groups
 
 
 def counts_of(
-    groups: np.ndarray, values: np.ndarray, spend: np.ndarray, chosen: np.ndarray
+    groups: Groups, values: np.ndarray, place: np.ndarray, spend: np.ndarray, chosen: np.ndarray
 ) -> dict[Node, dict[str, Sums]]:
     """Node -> value -> sums, over the chosen customers."""
     counts: dict[Node, dict[str, Sums]] = {}
-    nodes, node_index = np.unique(groups[chosen].astype(str), return_inverse=True)
-    found, value_index = np.unique(values[chosen], return_inverse=True)
-    index = node_index * len(found) + value_index
+    nodes, node = np.unique(groups[chosen], return_inverse=True)
+    index = node * len(values) + place[chosen]
     customers = np.bincount(index)
     totals, squares = np.bincount(index, spend[chosen]), np.bincount(index, spend[chosen] ** 2)
     for key in np.flatnonzero(customers).tolist():
         sums = Sums(int(customers[key]), float(totals[key]), float(squares[key]))
-        counts.setdefault(("", str(nodes[key // len(found)])), {})[str(found[key % len(found)])] = sums
+        counts.setdefault(("", str(nodes[key // len(values)])), {})[str(values[key % len(values)])] = sums
     return counts
 
 
@@ -159,9 +158,8 @@ def compare(customers: Customers, minimum: int) -> tuple[dict[str, float], dict[
     auto = auto_groups(customers, everybody, minimum)
     count = len(np.unique(auto))
     coded = OneHotEncoder(sparse_output=False, min_frequency=minimum, handle_unknown="infrequent_if_exist")
-    features = np.column_stack(
-        [customers.numbers, coded.fit_transform(np.column_stack(list(customers.attributes.values())))]
-    )
+    texts = np.column_stack([values[place] for values, place in customers.attributes.values()])
+    features = np.column_stack([customers.numbers, coded.fit_transform(texts)])
     spend = customers.spend
 
     def by(groups: Groups) -> Callable[[np.ndarray], np.ndarray]:
@@ -204,12 +202,16 @@ def main(
     try:
         import sklearn
     except ImportError:
-        print("make bench-segments needs scikit-learn: `.venv/uv/bin/uv pip install scikit-learn`", file=sys.stderr)
+        print(
+            "This comparison needs scikit-learn, of the dependency group dev: `make setup` installs it.",
+            file=sys.stderr,
+        )
         sys.exit(1)
     for name in dataset or ["complete_journey", "demo"]:
         settings = Settings.of(name)
         if not settings.warehouse.exists():
-            raise StrataError(f"{settings.warehouse} is not there: `make refresh DATASET={name}` makes it.")
+            print(f"{settings.warehouse} is not there: `make refresh DATASET={name}` makes it.", file=sys.stderr)
+            sys.exit(1)
         with duckdb.connect(str(settings.warehouse), read_only=True) as db:
             days = choose_month_ends(
                 db.execute(
