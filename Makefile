@@ -9,22 +9,22 @@ BIN := .venv/bin
 UV := .venv/uv/bin/uv
 INSTALLED := .venv/.installed
 
-# Options of `make refresh` and `make check`, passed on only when set. The shell quotes them, so paths may hold spaces.
-export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL
+# Options of `make refresh`, `check` and `forget`, passed on only when set. The shell quotes them: paths may hold spaces.
+export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL CUSTOMER YES
 OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW:+--raw "$$RAW"} \
 	$${SOURCE:+--source "$$SOURCE"} $${SIZE:+--size "$$SIZE"} $${UNTIL:+--until "$$UNTIL"}
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup refresh check propose-layers test lint lint-python lint-sql lint-dbt lint-spark dev bench \
-	bench-segments clean lock
+.PHONY: help setup refresh check forget propose-layers diff-rules explain test lint lint-python lint-sql lint-dbt lint-spark \
+	dev bench bench-ltv bench-segments clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  Options of refresh and check: DATASET=demo AS_OF=YYYY-MM-DD RAW=path SOURCE=path SIZE=customers UNTIL=YYYY-MM-DD"
-	@echo "  Option of refresh: RULES=folder"
+	@echo "  Option of refresh and diff-rules: RULES=folder"
 
 setup: $(INSTALLED) ## install what requirements.lock says into .venv (the other commands do it when it is needed)
 
@@ -43,8 +43,20 @@ refresh: $(INSTALLED) ## raw events -> tested, published marts (DATASET=demo unl
 check: $(INSTALLED) ## dry run: how columns are mapped, what would be rejected and why (DATASET, SOURCE or RAW)
 	@$(BIN)/python -m orchestration check $(OPTIONS)
 
+forget: $(INSTALLED) ## take a person out of raw files, warehouse and publications, and prove it (CUSTOMER=id or e-mail, DATASET, YES=1)
+	@$(BIN)/python -m orchestration forget $${CUSTOMER:+--customer "$$CUSTOMER"} $${DATASET:+--dataset "$$DATASET"} \
+		$${RAW:+--raw "$$RAW"} $${RULES:+--rules "$$RULES"} $${YES:+--yes}
+
 propose-layers: $(INSTALLED) ## layers that explain later spend best, as a seed file to accept (DATASET)
 	@$(BIN)/python -m orchestration propose-layers $${DATASET:+--dataset "$$DATASET"}
+
+diff-rules: $(INSTALLED) ## whom the rules as they lie there would move, before they are published (DATASET, RULES)
+	@$(BIN)/python -m orchestration diff-rules $${DATASET:+--dataset "$$DATASET"} $${RAW:+--raw "$$RAW"} \
+		$${RULES:+--rules "$$RULES"}
+
+explain: $(INSTALLED) ## why a customer is in a segment, and what would move the customer (CUSTOMER, DATASET, AS_OF)
+	@$(BIN)/python -m orchestration explain --customer "$$CUSTOMER" $${DATASET:+--dataset "$$DATASET"} \
+		$${AS_OF:+--as-of "$$AS_OF"}
 
 test: $(INSTALLED) ## all tests (SLOW=1: also those that take minutes)
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(if $(SLOW),,-m "not slow")
@@ -71,6 +83,9 @@ dev: $(INSTALLED) ## Dagster at http://127.0.0.1:3000: the refresh as an asset, 
 
 bench: $(INSTALLED) ## a full refresh against the scan of its columns, one more day against it (SIZE=events)
 	@$(BIN)/python -m benchmarks $${SIZE:+--events "$$SIZE"}
+
+bench-ltv: $(INSTALLED) ## fit and score 100k, 1M and 10M customers, against lifetimes and a per-row UDF
+	@$(BIN)/python -m benchmarks.ltv
 
 bench-segments: $(INSTALLED) ## segments against k-means and a regression tree (DATASET, or Complete Journey and the demo)
 	@$(BIN)/python -m benchmarks.segments $${DATASET:+--dataset "$$DATASET"}

@@ -1,23 +1,18 @@
 """`make bench`: a full refresh against the scan of its columns, and one more day against the full refresh.
 
-Everything runs in processes of its own, so that CPU time and peak memory are the operating system's figures. Ratios are
-what counts: seconds differ from machine to machine.
+Everything runs in processes of its own. Ratios are what counts: seconds differ from machine to machine.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from benchmarks.measure import median, run
 
 #: The demo makes about this many messages a customer in its fourteen months.
 EVENTS_PER_CUSTOMER = 34
@@ -53,38 +48,6 @@ prepare(Settings.of("demo"), source=None, size=int(sys.argv[1]), until=until, no
 """
 
 
-@dataclass(frozen=True)
-class Run:
-    """One finished process: wall and CPU seconds, peak memory in MB, and what it printed last."""
-
-    wall: float
-    cpu: float
-    peak: float
-    said: str
-
-
-def run(script: str, *arguments: str, home: Path) -> Run:
-    """Run a script in a Python of its own. Raises subprocess.CalledProcessError when it fails."""
-    command = [sys.executable, "-c", script, *arguments]
-    started = time.monotonic()
-    with tempfile.TemporaryFile() as output:
-        environment = {**os.environ, "STRATA_HOME": str(home)}
-        process = subprocess.Popen(command, stdout=output, env=environment)  # noqa: S603 - the scripts above
-        _, status, used = os.wait4(process.pid, 0)
-        output.seek(0)
-        said = output.read().decode().strip().splitlines()
-    if status:
-        raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), command[0])
-    return Run(
-        time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, said[-1] if said else ""
-    )
-
-
-def median(runs: list[Run], figure: str) -> float:
-    """The median of one figure over several runs."""
-    return statistics.median(getattr(one, figure) for one in runs)
-
-
 def row(name: str, wall: float, cpu: float, peak: float | None = None) -> None:
     """One line of the table."""
     print(f"  {name:<34}{wall:>9.1f}{cpu:>9.1f}{f'{peak:>9,.0f}' if peak else ''}")
@@ -98,19 +61,19 @@ def main(
     with tempfile.TemporaryDirectory(prefix="strata-bench-") as folder:
         home = Path(folder)
         size = str(max(100, events // EVENTS_PER_CUSTOMER))
-        made = run(MAKE, size, DAY_BEFORE, home=home)
+        made = run(MAKE, size, DAY_BEFORE, STRATA_HOME=str(home))
         raw = home / "raw" / "demo"
         full, more, again, scans = [], [], [], []
         for number in range(runs):
             # Everything but the raw messages begins anew; the last day arrives after the first full refresh.
             full_home = home / f"full-{number}"
-            scans.append(run(SCAN, str(raw), home=full_home))
-            full.append(run(REFRESH, str(raw), DAY_BEFORE, home=full_home))
-        made_day = run(MAKE, size, LAST_DAY, home=home)
+            scans.append(run(SCAN, str(raw), STRATA_HOME=str(full_home)))
+            full.append(run(REFRESH, str(raw), DAY_BEFORE, STRATA_HOME=str(full_home)))
+        made_day = run(MAKE, size, LAST_DAY, STRATA_HOME=str(home))
         for number in range(runs):
             full_home = home / f"full-{number}"
-            more.append(run(REFRESH, str(raw), LAST_DAY, home=full_home))
-            again.append(run(REFRESH, str(raw), LAST_DAY, home=full_home))
+            more.append(run(REFRESH, str(raw), LAST_DAY, STRATA_HOME=str(full_home)))
+            again.append(run(REFRESH, str(raw), LAST_DAY, STRATA_HOME=str(full_home)))
         count = int(scans[-1].said)
 
         print(f"\n{count:,} events; medians of {runs} runs, each a process of its own")

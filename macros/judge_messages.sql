@@ -135,6 +135,7 @@ judged as (
         case when keeps_properties then properties end as properties,
         case when type in ('identify', 'group') then traits end as traits,
         case
+            when is_forgotten then 'forgotten'
             when line is not null and not coalesce({{ is_json('line') }}, false) then 'malformed JSON'
             when message_id is null then 'no message_id'
             when type is null or type not in ('track', 'identify', 'page', 'screen', 'group', 'alias') then 'unknown type'

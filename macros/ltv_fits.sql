@@ -17,7 +17,7 @@
    Usage: prefix `cov` (covariance of the logarithms) or `step` (its Cholesky factor). Output: a list. #}
 {% macro ltv_triangle_columns(prefix) -%}
     {%- set names = [] -%}
-    {%- for parameters in [['r', 'alpha', 'a', 'b'], ['p', 'q', 'gamma']] -%}
+    {%- for parameters in [ltv_order_parameters(), ltv_spend_parameters()] -%}
         {%- for row in parameters -%}
             {%- for column in parameters[:loop.index] -%}
                 {%- do names.append(prefix ~ '_' ~ row ~ '_' ~ column) -%}

@@ -9,6 +9,21 @@
 {# Purpose: the directions along which parameters move: four of the purchase model, three of the spend model. #}
 {% macro ltv_directions() %}{{ return([1, 2, 3, 4, 5, 6, 7]) }}{% endmacro %}
 
+{# Purpose: the parameters of the purchase and of the spend model, in the order of their directions. #}
+{% macro ltv_order_parameters() %}{{ return(['r', 'alpha', 'a', 'b']) }}{% endmacro %}
+{% macro ltv_spend_parameters() %}{{ return(['p', 'q', 'gamma']) }}{% endmacro %}
+
+{# Purpose: what one step along a direction adds, from what each parameter adds.
+   Usage: ltv_shift('by_', 'fits.step_', ltv_order_parameters(), 'a')
+   Output: a sum of products. Steps are a lower triangle: parameters before the direction's own do not move. #}
+{% macro ltv_shift(by, step, parameters, direction) -%}
+    (
+        {%- for name in parameters[parameters.index(direction):] %}
+        {{ '+ ' if not loop.first }}{{ by }}{{ name }} * {{ step }}{{ name }}_{{ direction }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
 {# Purpose: process and parameter variance of customers who are scored by one fit.
    Usage: ltv_variance(365, 'sum') in a `group by` that holds scope and cutoff_date; ltv_variance(365) for one customer.
    Output: a double, in money squared; null where nobody has a value. Variances of several fits add up. #}

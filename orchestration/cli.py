@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestration.errors import StrataError
 from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestration.forget import Plan
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 Dataset = Annotated[str, typer.Option(help="Name of the data set.")]
@@ -96,12 +99,63 @@ def propose_layers(
 
 
 @app.command()
+def diff_rules(
+    dataset: Dataset = "demo",
+    raw: Raw = None,
+    rules: Annotated[str | None, typer.Option(help="Folder of rules that stand in for the package's.")] = None,
+) -> None:
+    """Whom the rules as they lie there would move. Nothing is changed."""
+    from orchestration.diff_rules import diff_rules as run
+    from orchestration.diff_rules import lines_of
+
+    settings = Settings.of(dataset, raw)
+    print("\n".join(lines_of(settings, run(settings, rules=rules, own_raw=raw is not None))))
+
+
+@app.command()
+def explain(
+    customer: Annotated[str, typer.Option(help="Its customer_id in the marts.")],
+    dataset: Dataset = "demo",
+    as_of: Annotated[str | None, typer.Option(help="A kept snapshot, YYYY-MM-DD.")] = None,
+) -> None:
+    """Why a customer is in a segment, layer by layer, and what would move the customer."""
+    from orchestration.explain import explain as run
+    from orchestration.explain import lines_of
+
+    print("\n".join(lines_of(run(Settings.of(dataset), customer, day(as_of, "AS_OF")))))
+
+
+@app.command()
 def clean(dataset: Dataset) -> None:
     """Remove a data set's warehouse, publications and manifest, and what was generated for it."""
     from orchestration.refresh import clean as run
 
     for path in run(Settings.of(dataset)):
         print(f"removed {path}")
+
+
+@app.command()
+def forget(
+    dataset: Dataset = "demo",
+    customer: Annotated[
+        str | None, typer.Option(help="An id, as the marts or the messages have it, or an e-mail.")
+    ] = None,
+    raw: Raw = None,
+    rules: Annotated[str | None, typer.Option(help="Folder of rules that stand in for the package's.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Remove a person from raw files, warehouse, manifest and publications, and prove it by searching."""
+    from orchestration.forget import forget as run
+    from orchestration.forget_report import print_places, print_plan
+
+    def confirm(plan: Plan) -> bool:
+        print_plan(plan)
+        if not yes and not sys.stdin.isatty():
+            raise StrataError("Nothing was changed: nobody is here to confirm. YES=1 goes on without asking.")
+        return yes or typer.confirm("Forget them, for good?")
+
+    settings = Settings.of(dataset, raw)
+    print_places(run(settings, customer, confirm=confirm, rules=rules, own_raw=raw is not None))
 
 
 def main() -> None:

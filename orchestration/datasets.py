@@ -11,10 +11,10 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ from typing import Literal
 import duckdb
 
 from orchestration.dbt import business_variables
+from orchestration.erase import keep_out
 from orchestration.errors import StrataError
 from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.sources import Source, digest, locate_source, open_table, open_tables, quoted
@@ -96,6 +97,8 @@ class Prepared:
     """For a plain table: (column as Strata names it, column of the source); None where one side has no counterpart."""
     notes: tuple[str, ...] = ()
     """What the script says of its reading of the source (its relation `notes`)."""
+    kept_out: Mapping[str, int] = field(default_factory=dict)
+    """What became of messages of people who were forgotten, with how many."""
 
 
 def list_datasets() -> list[DatasetHeader]:
@@ -215,11 +218,13 @@ def prepare(settings: Settings, *, source: str | None, size: int | None, until: 
         staged = raw / ".import"
         try:
             _write_events(db, days, staged / "events", import_id)
+            kept_out = keep_out(settings, staged / "events")
+            files = sum(1 for _ in (staged / "events").rglob("*.parquet"))
             _move_into_place(staged, raw, import_id, _write_references(db, header, staged))
         finally:
             shutil.rmtree(staged, ignore_errors=True)
 
-    messages = sum(count for _, count in days)
+    messages = sum(count for _, count in days) - kept_out["removed"]
     record = {
         "import_id": import_id,
         "source": found.location if found else None,
@@ -228,13 +233,15 @@ def prepare(settings: Settings, *, source: str | None, size: int | None, until: 
         "size": size,
         "until": str(until) if until else None,
         "messages": messages,
-        "files": len(days),
+        "files": files,
         "imported_at": now.isoformat(timespec="seconds"),
     }
     with (raw / "imports.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
     (raw / ".importing").unlink()
-    return Prepared("imported", import_id, messages, len(days), tuple(columns), tuple(note for (note,) in notes))
+    return Prepared(
+        "imported", import_id, messages, files, tuple(columns), tuple(note for (note,) in notes), dict(kept_out)
+    )
 
 
 @contextmanager

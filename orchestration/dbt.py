@@ -34,6 +34,7 @@ RUN_VARIABLES = (
     "manifest_path",
     "rates_path",
     "keys_path",
+    "forgotten_path",
     "own_rules",
     "raw_root",
     "run_from",
@@ -85,37 +86,55 @@ def version_of(paths: tuple[str, ...], variables: Mapping[str, Any], extra: tupl
     return digest.hexdigest()[:16]
 
 
+def arguments_of(settings: Settings) -> list[str]:
+    """What every dbt command is told: where the project is, and where its own files go."""
+    return [
+        "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR),
+        "--target-path", str(settings.home / "target"), "--log-path", str(settings.home / "logs"),
+        "--log-level", "none", "--log-level-file", "info", "--no-version-check",
+    ]  # fmt: skip
+
+
+def parse(settings: Settings) -> Any:
+    """The project's manifest, as dbt has it in memory. Raises StrataError where dbt can't read the project."""
+    os.environ["STRATA_WAREHOUSE"] = str(settings.warehouse)
+    os.environ["DBT_PROJECT_DIR"] = str(PROJECT_DIR)
+    from dbt.cli.main import dbtRunner  # imported late: it takes seconds
+
+    parsed = dbtRunner().invoke(["parse", *arguments_of(settings)])
+    if not parsed.success:
+        raise StrataError(f"dbt can't parse the project: {parsed.exception}")
+    return parsed.result
+
+
 def build(
     settings: Settings,
     variables: Mapping[str, Any],
     select: str | None = None,
     *,
+    parsed: Any = None,
     restate: bool = False,
+    tests: bool = True,
     progress: bool = True,
 ) -> BuildResult:
     """Run seeds, models and data tests of the project in one dbt invocation.
 
-    `restate`: nothing but the facts is kept of what the warehouse holds, whatever columns it has.
-    Raises StrataError naming every model, seed and test that failed.
+    `parsed`: the manifest, where the caller has it already. `restate`: nothing but the facts is kept of what the
+    warehouse holds, whatever columns it has. Raises StrataError naming every model, seed and test that failed.
     """
-    os.environ["STRATA_WAREHOUSE"] = str(settings.warehouse)
-    os.environ["DBT_PROJECT_DIR"] = str(PROJECT_DIR)
-    from dbt.cli.main import dbtRunner  # imported late: it takes seconds
+    parsed = parsed or parse(settings)
+    from dbt.cli.main import dbtRunner
 
     target = settings.home / "target"
-    common = [
-        "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR), "--target-path", str(target),
-        "--log-path", str(settings.home / "logs"), "--log-level", "none", "--log-level-file", "info",
-        "--no-version-check",
-    ]  # fmt: skip
-    parsed = dbtRunner().invoke(["parse", *common])
-    if not parsed.success:
-        raise StrataError(f"dbt can't parse the project: {parsed.exception}")
     if restate:
-        drop_restated(settings.warehouse, parsed.result.nodes.values())
+        drop_restated(settings.warehouse, parsed.nodes.values())
     watcher = ProgressBar() if progress and sys.stderr.isatty() else None
-    runner = dbtRunner(manifest=parsed.result, callbacks=[watcher.on_event] if watcher else [])
-    arguments = ["build", *common, "--vars", json.dumps(variables, default=str), "--exclude-resource-type", "unit_test"]
+    runner = dbtRunner(manifest=parsed, callbacks=[watcher.on_event] if watcher else [])
+    arguments = [
+        *("build", *arguments_of(settings), "--vars", json.dumps(variables, default=str)),
+        *("--exclude-resource-type", "unit_test"),
+        *(() if tests else ("--exclude-resource-type", "test")),
+    ]
     try:
         result = runner.invoke([*arguments, *(["--select", select] if select else [])])
     finally:

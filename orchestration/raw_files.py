@@ -53,6 +53,9 @@ REFERENCE_READERS = {
     "jsonl": "read_json(?)",
 }
 REQUIRED_COLUMNS = ("message_id", "type", "timestamp")
+RAW_IDS = ("message_id", "type", "event", "user_id", "anonymous_id", "previous_id")
+RAW_OBJECTS = ("properties", "traits", "context")
+INSTANTS = ("received_at", "timestamp")
 EARLIEST = datetime(1990, 1, 1)
 #: A DuckDB reader of lines as they are: no character can be a delimiter or a quote.
 READ_LINES = (
@@ -71,13 +74,13 @@ class RawFile:
 
     file: str
     format: str
-    fingerprint: str
-    size: int
-    modified: str
-    first_seen_at: str
-    open_date: str | None
-    first_posted_at: str | None
-    last_posted_at: str | None
+    fingerprint: str = ""
+    size: int = 0
+    modified: str = ""
+    first_seen_at: str = ""
+    open_date: str | None = None
+    first_posted_at: str | None = None
+    last_posted_at: str | None = None
     columns: dict[str, list[str]] = field(default_factory=dict)
     path: str = ""
 
@@ -409,6 +412,76 @@ def posted_spans(db: duckdb.DuckDBPyConnection, group: list[RawFile]) -> dict[st
         path: (first.isoformat() if first else None, last.isoformat() if last else None, messages)
         for path, first, last, messages in rows
     }
+
+
+def raw_text(files: list[RawFile]) -> list[str]:
+    """DuckDB SQL of what raw files say of people: a query per set of files with the same columns.
+
+    Columns: path, row_number (from 0; null for JSON lines), message_id, type, event, user_id, anonymous_id,
+    previous_id, order_id, traits, context, posted_at (naive UTC), and text: everything in the message. Blank ids are
+    null.
+    """
+    by_columns: dict[str, list[RawFile]] = {}
+    for file in files:
+        by_columns.setdefault(json.dumps(file.columns), []).append(file)
+    return [
+        f"""
+        select
+            path, row_number,
+            {", ".join(f"nullif(trim({column}), '') as {column}" for column in RAW_IDS)},
+            case when type = 'track' and event like 'Order %'
+                then try(json_extract_string(properties, '$.order_id')) end as order_id,
+            traits, context, posted_at, text
+        from ({_parquet_text(group) if group[0].columns else _json_text(group)})
+        """
+        for group in by_columns.values()
+    ]
+
+
+def _parquet_text(group: list[RawFile]) -> str:
+    columns = group[0].columns
+
+    def text(column: str) -> str:
+        name, kind = columns.get(column, ["", ""])
+        nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
+        return f'cast({"to_json" if nested else ""}("{name}") as varchar)' if name else "cast(null as varchar)"
+
+    instants = [instant(f'"{columns[name][0]}"', columns[name][1]) for name in INSTANTS if name in columns]
+    return f"""
+        select
+            filename as path, file_row_number as row_number,
+            {", ".join(f"{text(column)} as {column}" for column in (*RAW_IDS, *RAW_OBJECTS))},
+            coalesce({", ".join(instants)}) as posted_at,
+            concat_ws(chr(10), *columns(* exclude (filename, file_row_number))) as text
+        from read_parquet(
+            {_listed(group)}, filename = true, file_row_number = true, union_by_name = true, hive_partitioning = false
+        )
+    """
+
+
+def _json_text(group: list[RawFile]) -> str:
+    keys = [*RAW_IDS, *RAW_OBJECTS, *INSTANTS]
+    paths = ", ".join(f"'$.{name}'" for key in keys for name in (key, CONTRACT_COLUMNS[key]))
+    found = {key: f"coalesce(found[{2 * number + 1}], found[{2 * number + 2}])" for number, key in enumerate(keys)}
+    instants = [f"try_cast({found.pop(name)} as timestamp)" for name in INSTANTS]
+    return f"""
+        select
+            filename as path, cast(null as bigint) as row_number,
+            {", ".join(f"{value} as {column}" for column, value in found.items())},
+            coalesce({", ".join(instants)}) as posted_at,
+            line as text
+        from (
+            select
+                filename, line,
+                case when starts_with(ltrim(line), '{{') then try(json_extract_string(line, [{paths}])) end as found
+            from {READ_LINES.format(files=_listed(group))}
+            where line is not null
+        )
+    """
+
+
+def _listed(group: list[RawFile]) -> str:
+    return "[" + ", ".join("'" + file.path.replace("'", "''") + "'" for file in group) + "]"
 
 
 def last_closed_day(last_day: date, now: datetime, timezone: str) -> date:

@@ -18,6 +18,7 @@ import duckdb
 
 from orchestration import datasets, dbt, publish, raw_files
 from orchestration.errors import StrataError
+from orchestration.forgotten import list_path, refuse_unfinished
 from orchestration.lock import writer_lock
 from orchestration.raw_files import RawFile, Window
 from orchestration.rules import find_folder, read_rules, write_own_rules
@@ -48,14 +49,15 @@ class Books:
     closed_through: date | None = None
     facts_version: str = ""
     rules_version: str = ""
+    logic_version: str = ""
     snapshots: tuple[date, ...] = ()
 
     @classmethod
-    def read(cls, warehouse: Path) -> Books:
+    def read(cls, warehouse: Path, *, read_only: bool = False) -> Books:
         """The state of a warehouse; that of an empty one where there is none."""
         if not warehouse.exists():
             return cls()
-        with duckdb.connect(str(warehouse)) as db:
+        with duckdb.connect(str(warehouse), read_only=read_only) as db:
             if not db.execute("select 1 from duckdb_tables() where table_name = 'strata_books'").fetchone():
                 return cls()
             (state,) = db.execute("select state from main.strata_books").fetchone() or ("{}",)
@@ -64,6 +66,7 @@ class Books:
             closed_through=date.fromisoformat(found["closed_through"]) if found.get("closed_through") else None,
             facts_version=found.get("facts_version", ""),
             rules_version=found.get("rules_version", ""),
+            logic_version=found.get("logic_version", ""),
             snapshots=tuple(date.fromisoformat(day) for day in found.get("snapshots", [])),
         )
 
@@ -73,6 +76,50 @@ class Books:
         with duckdb.connect(str(warehouse)) as db:
             db.execute("create or replace table main.strata_books as select cast(? as varchar) as state",
                        [json.dumps(asdict(self), default=str)])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Hashes of a configuration: facts (a change builds the warehouse anew), rules (a change restates the snapshots),
+    and logic, which is all that is in the rules' but the seeds."""
+
+    facts: str
+    rules: str
+    logic: str
+
+    @classmethod
+    def of(cls, settings: Settings, business: Mapping[str, Any], own_rules: tuple[Path, ...]) -> Versions:
+        """The versions of the project as it lies there, with the business's variables and a user's own rules."""
+        # References have no dates: where snapshots read one, its change restates them, as a rule's does.
+        references = references_version(settings.raw, raw_files.SNAPSHOT_REFERENCES)
+        told = {**business, "references": references}
+        return cls(
+            facts=dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES}),
+            rules=dbt.version_of(dbt.RULE_PATHS, told, extra=own_rules),
+            logic=dbt.version_of(tuple(path for path in dbt.RULE_PATHS if path != "seeds"), told),
+        )
+
+
+def books_of_publication(settings: Settings) -> tuple[Books, date]:
+    """The books of the warehouse that the publication was made from, and the publication's day.
+
+    Raises StrataError where there is none, or where the warehouse has gone on since. The caller holds the lock.
+    """
+    published = publish.current(settings)
+    if not published or not settings.warehouse.exists():
+        raise StrataError(
+            f"Nothing is published for {settings.dataset!r}: `make refresh DATASET={settings.dataset}` first."
+        )
+    books, as_of = Books.read(settings.warehouse, read_only=True), date.fromisoformat(published["as_of"])
+    with duckdb.connect(str(settings.warehouse), read_only=True) as db:
+        [(latest,)] = db.execute("select max(snapshot_date) from intermediate.int_snapshot_dates").fetchall()
+    _, facts_version, rules_version, _ = published["state"].split()
+    if (books.facts_version, books.rules_version, latest) != (facts_version, rules_version, as_of):
+        raise StrataError(
+            f"The warehouse of {settings.dataset!r} is not the one that was published: a refresh has not finished. "
+            f"`make refresh DATASET={settings.dataset}` first."
+        )
+    return books, as_of
 
 
 def exchange_rates(settings: Settings, open_date: date | None) -> tuple[list[dict[str, Any]], list[str]]:
@@ -134,6 +181,7 @@ def run_variables(
         "manifest_path": str(paths[0]),
         "rates_path": str(paths[1]) if paths[1].stat().st_size else "",
         "keys_path": str(id_key(settings)),
+        "forgotten_path": str(list_path(settings)) if list_path(settings).exists() else "",
         "raw_root": raw_files.raw_root(settings.raw),
         "run_from": window.run_from.isoformat(),
         "run_to": window.run_to.isoformat(),
@@ -205,7 +253,18 @@ def refresh(
     """
     now = now or datetime.now(UTC)
     with writer_lock(settings):
+        refuse_unfinished(settings)
         return _refresh(settings, as_of, source, size, until, rules, own_raw, now, progress)
+
+
+def rebuild(settings: Settings, *, rules: str | None, own_raw: bool, now: datetime, progress: bool = True) -> Refresh:
+    """Build the warehouse anew from the raw files as they are, and publish it. The caller holds the writer lock.
+
+    Nothing is imported. The old warehouse file goes as a whole: deleted rows would stay in its free blocks.
+    """
+    for file in settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*"):
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+    return _refresh(settings, None, None, None, None, rules, own_raw, now, progress, is_import=False)
 
 
 def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: datetime) -> Path:
@@ -226,57 +285,60 @@ def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: 
 
 
 def clean(settings: Settings) -> list[str]:
-    """Remove a data set's warehouse, publications and manifest, and the raw messages that were generated for it.
+    """Remove a data set's warehouse, publications, proposals and manifest, and raw messages that were generated for it.
 
-    Raw messages that were put there by hand stay. Returns what was removed.
+    Raw messages that were put there by hand stay, and so does the list of those who were forgotten, with the key to it:
+    a new import must not bring them back. Returns what was removed.
     """
-    folders = [settings.published, settings.manifest]
-    if (Path(settings.raw) / "imports.jsonl").exists():
-        folders.append(Path(settings.raw))
     with writer_lock(settings):
-        removed = [str(folder) for folder in folders if folder.exists()]
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-        for file in settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*"):
-            removed.append(str(file))
-            shutil.rmtree(file) if file.is_dir() else file.unlink()
-    return removed
+        refuse_unfinished(settings)
+        places = [settings.published, settings.home / "proposals" / settings.dataset]
+        places += settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*")
+        if (Path(settings.raw) / "imports.jsonl").exists():
+            places.append(Path(settings.raw))
+        kept = {list_path(settings).name, "id_key.jsonl"} if list_path(settings).exists() else set()
+        places += (
+            [path for path in settings.manifest.glob("*") if path.name not in kept] if kept else [settings.manifest]
+        )
+        removed = [path for path in places if path.exists()]
+        for path in removed:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return [str(path) for path in removed]
 
 
 def _refresh(
     settings: Settings, as_of: date | None, source: str | None, size: int | None, until: date | None,
-    rules: str | None, own_raw: bool, now: datetime, progress: bool,
+    rules: str | None, own_raw: bool, now: datetime, progress: bool, is_import: bool = True,
 ) -> Refresh:  # fmt: skip
     clock = Stopwatch()
     variables, rules_folder = datasets.configuration_of(settings.dataset) if not own_raw else ({}, "")
     in_force = read_rules(find_folder(rules, rules_folder))
-    if not own_raw:
-        datasets.prepare(settings, source=source, size=size, until=until, now=now)
+    kept_out: Mapping[str, int] = {}
+    if not own_raw and is_import:
+        kept_out = datasets.prepare(settings, source=source, size=size, until=until, now=now).kept_out
     clock.lap("raw messages")
 
     business = dbt.business_variables(variables)
-    facts_version = dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES})
-    # References have no dates: where snapshots read one, its change restates them, as a rule's does.
-    references = references_version(settings.raw, raw_files.SNAPSHOT_REFERENCES)
-    rules_version = dbt.version_of(dbt.RULE_PATHS, {**business, "references": references}, extra=in_force.own_files)
+    versions = Versions.of(settings, business, in_force.own_files)
     timezone = business["business_timezone"]
     closed_through, known = raw_files.read_manifest(settings)
     open_date = closed_through + timedelta(days=1) if closed_through else None
     files = raw_files.take_stock(settings, known, open_date, now)
     rates, notes = exchange_rates(settings, open_date)
+    notes += [f"Messages of people who were forgotten, {what} on the way in: {n:,}." for what, n in kept_out.items()]
 
     books = Books.read(settings.warehouse)
-    if books.facts_version != facts_version:
+    if books.facts_version != versions.facts:
         settings.warehouse.unlink(missing_ok=True)
-        books = Books(facts_version=facts_version)
+        books = Books(facts_version=versions.facts)
     in_books = (
         min(filter(None, (books.closed_through, closed_through))) if books.closed_through and closed_through else None
     )
     window = raw_files.plan_window(files, timezone, now, as_of, in_books)
     kept = raw_files.kept_snapshots(window.first_day, window.as_of)
-    valid = set(books.snapshots) if books.rules_version == rules_version else set()
+    valid = set(books.snapshots) if books.rules_version == versions.rules else set()
     to_build = [day for day in kept if day not in valid or day >= window.run_from]
-    state = f"{window.as_of} {facts_version} {rules_version} {references_version(settings.raw)}"
+    state = f"{window.as_of} {versions.facts} {versions.rules} {references_version(settings.raw)}"
     clock.lap("manifest")
 
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
@@ -288,8 +350,9 @@ def _refresh(
     # What this run writes is taken out of the books before, and entered after: a broken run leaves no false claim.
     Books(
         closed_through=window.run_from - timedelta(days=1) if in_books else None,
-        facts_version=facts_version,
-        rules_version=rules_version,
+        facts_version=versions.facts,
+        rules_version=versions.rules,
+        logic_version=versions.logic,
         snapshots=tuple(day for day in kept if day not in to_build),
     ).write(settings.warehouse)
     last = max(datetime.fromisoformat(file.last_posted_at) for file in files if file.last_posted_at)
@@ -299,11 +362,11 @@ def _refresh(
         "own_rules": write_own_rules(settings, in_force),
         "snapshots": [day.isoformat() for day in kept],
         "snapshots_to_build": [day.isoformat() for day in to_build],
-        "rules_version": rules_version,
+        "rules_version": versions.rules,
         "run_id": done.run_id,
     }
     try:
-        built = dbt.build(settings, told, progress=progress)
+        built = dbt.build(settings, told, restate=books.rules_version != versions.rules, progress=progress)
     except StrataError:
         raw_files.name_unreadable(files, window, timezone)
         raise
@@ -314,7 +377,7 @@ def _refresh(
     clock.lap("publication")
 
     closed = max(window.run_to, in_books) if in_books else window.run_to
-    Books(closed, facts_version, rules_version, tuple(kept)).write(settings.warehouse)
+    Books(closed, versions.facts, versions.rules, versions.logic, tuple(kept)).write(settings.warehouse)
     raw_files.write_lines(settings.manifest / "exchange_rates.jsonl", rates)
     raw_files.write_manifest(settings, max(closed, closed_through or closed), files)
     return done

@@ -1,4 +1,4 @@
--- What customers do, in one shape for the rules of audiences. A further kind is one more branch of `final`, and its
+-- What customers do, in one shape for the rules of audiences. A further kind is one more line or branch here, and its
 -- fields in seeds/reference/audience_fields.csv. (A view: what no rule asks for is not computed.)
 {{ config(materialized='view') }}
 
@@ -20,124 +20,49 @@ search_days as (
 
 ),
 
-refunds as (
+-- As with what was bought: the reference table tells the category, or else the message.
+interest_days as (
 
     select
-        order_id,
-        received_date,
-        sum(refunded_revenue) as refunded_revenue
-    from {{ ref('int_refund_states') }}
-    group by order_id, received_date
+        days.received_date,
+        days.event_date,
+        days.is_user,
+        days.actor_id,
+        days.product_id,
+        coalesce(products.category, days.category) as category,
+        products.brand,
+        days.product_views,
+        days.cart_adds,
+        days.wishlist_adds
+    from {{ ref('int_product_interest_days') }} as days
+    left join {{ ref('stg_products') }} as products on days.product_id = products.product_id
 
 ),
 
-sale_states as (
+purchases as (
 
-    select
-        sale_states.*,
-        case when sale_states.is_cancelled then 0 else 1 end as orders,
-        cast(sale_states.revenue_order_currency * sale_states.order_rate as decimal(18, 2)) as revenue,
-        coalesce(refunds.refunded_revenue, 0) as refunded_revenue,
-        lead(sale_states.received_date) over (
-            partition by sale_states.order_id order by sale_states.received_date nulls last
-        ) as next_received_date
-    from {{ ref('int_sale_states') }} as sale_states
-    left join refunds
-        on sale_states.order_id = refunds.order_id and sale_states.received_date = refunds.received_date
-
-),
-
--- A state is posted on its day, and taken back on the day on which the next one replaces it.
-order_entries as (
-
-    {% for sign, posted_date in [('', 'received_date'), ('-', 'next_received_date')] -%}
-    select
-        {{ posted_date }} as received_date,
-        order_date as event_date,
-        is_user,
-        actor_id,
-        order_id,
-        sales_channel,
-        store_id,
-        coupon,
-        utm_campaign,
-        {{ sign }}orders as orders,
-        {{ sign }}revenue as revenue,
-        {{ sign }}(revenue - refunded_revenue) as net_revenue
-    from sale_states
-    where {{ posted_date }} is not null
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
-),
-
--- A product's category and brand are what the line calls them; where it doesn't, what the reference table does.
-line_entries as (
-
-    select
-        lines.received_date,
-        lines.event_date,
-        lines.is_user,
-        lines.actor_id,
-        lines.order_id,
-        lines.product_id,
-        coalesce(lines.product_name, products.product_name) as product_name,
-        coalesce(lines.category, products.category) as category,
-        coalesce(lines.brand, products.brand) as brand,
-        lines.quantity,
-        lines.revenue,
-        lines.net_revenue
-    from {{ ref('int_order_line_entries') }} as lines
-    left join {{ ref('stg_products') }} as products on lines.product_id = products.product_id
+    select * from {{ ref('int_purchase_behaviours') }}
 
 ),
 
 final as (
 
-    {% for field, value in [
-        ('', "''"), ('sales_channel', 'sales_channel'), ('store', 'store_id'), ('coupon', 'coupon'),
-        ('campaign', 'utm_campaign'),
-    ] -%}
-    select
-        received_date,
-        event_date,
-        is_user,
-        actor_id,
-        'bought' as behaviour,
-        '{{ field }}' as field,
-        lower(trim({{ value }})) as value,
-        order_id,
-        cast(orders as decimal(18, 3)) as times,
-        cast(revenue as decimal(18, 2)) as revenue,
-        cast(net_revenue as decimal(18, 2)) as net_revenue
-    from order_entries
-    where {{ value }} is not null
-    union all
-    {% endfor -%}
-    {% for field, value in [
-        ('category', 'category'), ('brand', 'brand'), ('product', 'product_id'), ('product_name', 'product_name'),
-    ] -%}
-    select
-        received_date,
-        event_date,
-        is_user,
-        actor_id,
-        'bought' as behaviour,
-        '{{ field }}' as field,
-        lower(trim({{ value }})) as value,
-        order_id,
-        quantity as times,
-        revenue,
-        net_revenue
-    from line_entries
-    where {{ value }} is not null
-    union all
-    {% endfor -%}
     {% for behaviour, field, value, times, relation in [
         ('visited', '', "''", 'sessions', 'session_entries'),
-        ('searched', 'query', 'query', 'searches', 'search_days'),
         ('searched', '', "''", 'searches', 'actor_days'),
+        ('searched', 'query', 'query', 'searches', 'search_days'),
         ('viewed', '', "''", 'product_views', 'actor_days'),
+        ('viewed', 'product', 'product_id', 'product_views', 'interest_days'),
+        ('viewed', 'category', 'category', 'product_views', 'interest_days'),
+        ('viewed', 'brand', 'brand', 'product_views', 'interest_days'),
         ('added to cart', '', "''", 'cart_adds', 'actor_days'),
+        ('added to cart', 'product', 'product_id', 'cart_adds', 'interest_days'),
+        ('added to cart', 'category', 'category', 'cart_adds', 'interest_days'),
+        ('added to cart', 'brand', 'brand', 'cart_adds', 'interest_days'),
+        ('added to wishlist', '', "''", 'wishlist_adds', 'interest_days'),
+        ('added to wishlist', 'product', 'product_id', 'wishlist_adds', 'interest_days'),
+        ('added to wishlist', 'category', 'category', 'wishlist_adds', 'interest_days'),
+        ('added to wishlist', 'brand', 'brand', 'wishlist_adds', 'interest_days'),
         ('began checkout', '', "''", 'checkouts', 'actor_days'),
         ('received email', '', "''", 'emails_delivered', 'actor_days'),
         ('opened email', '', "''", 'emails_opened', 'actor_days'),
@@ -150,15 +75,29 @@ final as (
         actor_id,
         '{{ behaviour }}' as behaviour,
         '{{ field }}' as field,
-        {{ value }} as value,
+        lower(trim({{ value }})) as value,
         cast(null as {{ dbt.type_string() }}) as order_id,
         cast({{ times }} as decimal(18, 3)) as times,
         cast(0 as decimal(18, 2)) as revenue,
         cast(0 as decimal(18, 2)) as net_revenue
     from {{ relation }}
-    where {{ times }} <> 0
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    where {{ times }} <> 0 and {{ value }} is not null
+    union all
+    {% endfor -%}
+    select
+        received_date,
+        event_date,
+        is_user,
+        actor_id,
+        'bought' as behaviour,
+        field,
+        value,
+        order_id,
+        times,
+        revenue,
+        net_revenue
+    from purchases
+
 )
 
 select * from final

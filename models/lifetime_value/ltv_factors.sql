@@ -16,6 +16,9 @@ fits as (
     select distinct
         scope,
         cutoff_date,
+        {%- for name in ltv_triangle_columns('step') %}
+        {{ name }},
+        {%- endfor %}
         r,
         alpha,
         a,
@@ -132,7 +135,7 @@ expectations as (
                 else 2.0 * (1.0 - survival_{{ days }}d * (1.0 + (n + 1.0) * p_tau_{{ days }}d)) / (p * p)
             end
         ) as order_pairs_{{ days }}d,
-        -- d ln(orders) / d ln(parameter), times the orders
+        -- d orders / d ln(parameter)
         max(r) * sum(
             weight * survival_{{ days }}d * (1.0 + p_tau_{{ days }}d) * log_growth_{{ days }}d / p
         ) as orders_{{ days }}d_by_r,
@@ -157,9 +160,17 @@ final as (
         {%- for days in horizons %}
         {% for earlier in horizons if earlier <= days %}{{ ' + ' if not loop.first }}discounted_until_{{ earlier }}d
         {%- endfor %} as discounted_orders_{{ days }}d,
+        {%- for direction in ltv_order_parameters() %}
+        {{ ltv_shift('expectations.orders_' ~ days ~ 'd_by_', 'fits.step_', ltv_order_parameters(), direction) }}
+        / expectations.orders_{{ days }}d as log_orders_{{ days }}d_shift_{{ loop.index }},
         {%- endfor %}
-        *
+        {%- endfor %}
+        expectations.*
     from expectations
+    inner join fits
+        on
+            expectations.scope = fits.scope
+            and expectations.cutoff_date = fits.cutoff_date
 )
 
 select
@@ -167,10 +178,9 @@ select
     orders_{{ days }}d,
     discounted_orders_{{ days }}d,
     order_pairs_{{ days }}d,
-    orders_{{ days }}d_by_r,
-    orders_{{ days }}d_by_alpha,
-    orders_{{ days }}d_by_a,
-    orders_{{ days }}d_by_b,
+    {%- for direction in ltv_order_parameters() %}
+    log_orders_{{ days }}d_shift_{{ loop.index }},
+    {%- endfor %}
     {%- endfor %}
     scope,
     cutoff_date,

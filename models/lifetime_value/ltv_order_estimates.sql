@@ -31,6 +31,9 @@ buyers as (
         scoring_fits.r,
         scoring_fits.alpha,
         scoring_fits.b,
+        {%- for name in ltv_triangle_columns('step') %}
+        scoring_fits.{{ name }},
+        {%- endfor %}
         scoring_fits.cutoff_date is not null as is_modelled,
         -- Without a usable fit: the customer's own rate, with 90 days of everybody's rate added, and nobody ever leaves
         coalesce(scoring_fits.r, 90.0 * scoring_fits.pooled_orders_per_day) + customers.frequency as n,
@@ -72,6 +75,27 @@ alive as (
     from exits
 ),
 
+-- d ln(probability_alive) / d ln(parameter)
+alive_changes as (
+    select
+        *,
+        -(1.0 - probability_alive) * r * (ln(age) - ln(age_at_last_order)) as alive_by_r,
+        -(1.0 - probability_alive) * n * alpha * (1.0 / age - 1.0 / age_at_last_order) as alive_by_alpha,
+        -(1.0 - probability_alive) as alive_by_a,
+        coalesce((1.0 - probability_alive) * b / exit_b, 0.0) as alive_by_b
+    from alive
+),
+
+alive_shifts as (
+    select
+        *,
+        {%- for direction in ltv_order_parameters() %}
+        {{ ltv_shift('alive_by_', 'step_', ltv_order_parameters(), direction) }} as alive_shift_{{ loop.index }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from alive_changes
+),
+
 final as (
     select
         alive.snapshot_date,
@@ -97,21 +121,15 @@ final as (
             when alive.is_modelled then alive.probability_alive * factors.order_pairs_{{ days }}d
             else alive.n * (alive.n + 1.0) * pow({{ days }} / (7.0 * alive.age), 2)
         end as order_pairs_{{ days }}d,
-        -- d ln(expected orders) / d ln(parameter): of those given alive, and of being alive
-        factors.orders_{{ days }}d_by_r / factors.orders_{{ days }}d
-        - (1.0 - alive.probability_alive) * alive.r * (ln(alive.age) - ln(alive.age_at_last_order))
-            as log_orders_{{ days }}d_by_r,
-        factors.orders_{{ days }}d_by_alpha / factors.orders_{{ days }}d
-        - (1.0 - alive.probability_alive) * alive.n * alive.alpha * (1.0 / alive.age - 1.0 / alive.age_at_last_order)
-            as log_orders_{{ days }}d_by_alpha,
-        factors.orders_{{ days }}d_by_a / factors.orders_{{ days }}d
-        - (1.0 - alive.probability_alive) as log_orders_{{ days }}d_by_a,
-        factors.orders_{{ days }}d_by_b / factors.orders_{{ days }}d
-        + coalesce((1.0 - alive.probability_alive) * alive.b / alive.exit_b, 0.0) as log_orders_{{ days }}d_by_b,
+        -- of the orders given alive, and of being alive; a plain estimate has no parameters to move
+        {%- for direction in ltv_order_parameters() %}
+        coalesce(factors.log_orders_{{ days }}d_shift_{{ loop.index }} + alive.alive_shift_{{ loop.index }}, 0.0)
+            as log_orders_{{ days }}d_shift_{{ loop.index }},
+        {%- endfor %}
         {%- endfor %}
         -- by then half of such customers, if alive, have ordered: the median of the waiting time
         7.0 * alive.age * (pow(2.0, 1.0 / greatest(alive.n, 0.01)) - 1.0) as next_order_days
-    from alive
+    from alive_shifts as alive
     left join factors
         on
             alive.scope = factors.scope
@@ -135,10 +153,9 @@ select
     expected_orders_{{ days }}d,
     discounted_orders_{{ days }}d,
     order_pairs_{{ days }}d,
-    log_orders_{{ days }}d_by_r,
-    log_orders_{{ days }}d_by_alpha,
-    log_orders_{{ days }}d_by_a,
-    log_orders_{{ days }}d_by_b,
+    {%- for direction in ltv_order_parameters() %}
+    log_orders_{{ days }}d_shift_{{ loop.index }},
+    {%- endfor %}
     {%- endfor %}
     next_order_days
 from final

@@ -14,6 +14,9 @@ buyers as (
         scoring_fits.p,
         scoring_fits.q,
         scoring_fits.gamma,
+        {%- for name in ltv_triangle_columns('step') %}
+        scoring_fits.{{ name }},
+        {%- endfor %}
         scoring_fits.pooled_spend,
         coalesce(scoring_fits.is_spend_modelled, false) as is_spend_modelled,
         cast(coalesce(order_estimates.repeat_spend, 0) as double) as spend,
@@ -25,7 +28,7 @@ buyers as (
             and order_estimates.macro_segment = scoring_fits.macro_segment
 ),
 
-final as (
+spent as (
     select
         *,
         -- Without a usable fit: the customer's own mean, with one order of everybody's mean added
@@ -40,10 +43,21 @@ final as (
         end as spend_spread,
         -- variance of one order's amount, over m^2
         case when is_spend_modelled then 1.0 / p else 1.0 end as amount_spread,
-        case when is_spend_modelled then 1.0 - p * frequency / (shape - 1.0) end as log_spend_by_p,
-        case when is_spend_modelled then -q / (shape - 1.0) end as log_spend_by_q,
-        case when is_spend_modelled then gamma / (gamma + spend) end as log_spend_by_gamma
+        -- d ln(expected_spend) / d ln(parameter)
+        case when is_spend_modelled then 1.0 - p * frequency / (shape - 1.0) end as spend_by_p,
+        case when is_spend_modelled then -q / (shape - 1.0) end as spend_by_q,
+        case when is_spend_modelled then gamma / (gamma + spend) end as spend_by_gamma
     from buyers
+),
+
+final as (
+    select
+        {%- for direction in ltv_spend_parameters() %}
+        coalesce({{ ltv_shift('spend_by_', 'step_', ltv_spend_parameters(), direction) }}, 0.0)
+            as log_spend_shift_{{ loop.index }},
+        {%- endfor %}
+        *
+    from spent
 )
 
 select
@@ -61,16 +75,15 @@ select
     expected_orders_{{ days }}d,
     discounted_orders_{{ days }}d,
     order_pairs_{{ days }}d,
-    log_orders_{{ days }}d_by_r,
-    log_orders_{{ days }}d_by_alpha,
-    log_orders_{{ days }}d_by_a,
-    log_orders_{{ days }}d_by_b,
+    {%- for direction in ltv_order_parameters() %}
+    log_orders_{{ days }}d_shift_{{ loop.index }},
+    {%- endfor %}
     {%- endfor %}
     next_order_days,
     expected_spend,
     spend_spread,
-    amount_spread,
-    log_spend_by_p,
-    log_spend_by_q,
-    log_spend_by_gamma
+    {%- for direction in ltv_spend_parameters() %}
+    log_spend_shift_{{ loop.index }},
+    {%- endfor %}
+    amount_spread
 from final

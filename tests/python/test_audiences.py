@@ -48,7 +48,8 @@ class Shop:
 
     def order(self, user: str, order_id: str, category: str | None = "Anime sneakers", day: str = BOUGHT,
               **more: Any) -> None:  # fmt: skip
-        line = {"product_id": "p1", "price": 80, "quantity": 1} | ({"category": category} if category else {})
+        known = {"product_id": "p1", "category": category} if category else {"product_id": "p2"}
+        line = known | {"price": 80, "quantity": 1}
         self.say("Order Completed", day, user_id=user,
                  properties={"order_id": order_id, "subtotal": 80, "products": [line]} | more)  # fmt: skip
 
@@ -118,9 +119,9 @@ def everybody() -> list[dict[str, Any]]:
     shop.order("busy", "busy", "Hats", "2025-08-01", channel="in_store", store_id="s1", coupon="SAVE")
     shop.messages[-1]["properties"]["products"][0] |= {"name": "Top hat", "brand": "Good"}
     shop.messages[-1]["context"] = {"campaign": {"name": "spring"}}
-    for event in ("Product Viewed", "Product Added", "Checkout Started", "Email Delivered", "Email Opened",
-                  "Email Link Clicked"):  # fmt: skip
-        shop.say(event, "2025-08-01", user_id="busy", properties={"product_id": "p1", "email_id": "e"})
+    for event in ("Product Viewed", "Product Added", "Product Added to Wishlist", "Checkout Started",
+                  "Email Delivered", "Email Opened", "Email Link Clicked"):  # fmt: skip
+        shop.say(event, "2025-08-01", user_id="busy", properties={"product_id": "p2", "email_id": "e"})
     shop.say("page", "2025-08-20", user_id="fan")
     return shop.messages
 
@@ -132,7 +133,7 @@ def shop(home: Path) -> Rehearsal:
     events = books.raw / "events" / "messages.jsonl"
     events.parent.mkdir(parents=True)
     events.write_text("".join(as_line(one, camel=True) + "\n" for one in everybody()))
-    (books.raw / "products.csv").write_text("product_id,category\np1,Anime sneakers\n")
+    (books.raw / "products.csv").write_text("product_id,category,brand\np2,Anime sneakers,Better\n")
     books.refresh(datetime(2025, 8, 25, 12), as_of=AS_OF)
     return books
 

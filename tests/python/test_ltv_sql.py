@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from scipy.special import hyp2f1
 
+from benchmarks.ltv_project import INPUT, SCORING
 from ltv_project import LtvProject, cdnow_purchase_days, customer_snapshots
 from orchestration.fit import ORDER_PARAMETERS, SPEND_PARAMETERS
 
@@ -20,8 +21,7 @@ HORIZONS = (90, 180, 365, 1095)
 # The published figures are at 13, 39, 52, 104 and 156 weeks; the interval needs 365 days
 WEEKS_OF_THE_PAPER = {"[90, 180, 365, 1095]": "[91, 273, 364, 365, 728, 1092]"}
 EVERYTHING = "int_customer_snapshots macro_customer_snapshots lifetime_value ltv_fits"
-GIVEN_FITS = "int_customer_snapshots macro_customer_snapshots ltv_scoring_fits ltv_factor_keys ltv_nodes ltv_factors "
-GIVEN_FITS += "ltv_order_estimates ltv_spend_estimates ltv_customer_snapshots"
+GIVEN_FITS = f"{INPUT} {SCORING}"
 CDNOW_SPEND = {"p": 6.24957, "q": 3.74422, "gamma": 15.44352}
 
 #: Expected orders are given to six decimals.
@@ -470,5 +470,5 @@ def test_runs_one_after_the_other_equal_one_run(tmp_path: Path, patch: pytest.Mo
 
 def test_an_unknown_family_is_refused_by_name(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
     project = LtvProject(tmp_path, patch)
-    with pytest.raises(AssertionError, match="set it to mbg or bg"):
+    with pytest.raises(RuntimeError, match="set it to mbg or bg"):
         project.dbt("compile", EVERYTHING, [], ltv_family="pareto")

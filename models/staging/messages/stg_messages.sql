@@ -106,7 +106,9 @@ final as (
         received_date,
         outcome,
         reject_reason,
-        case when outcome = 'rejected' then {{ raw_message_text() }} end as rejected_message,
+        case
+            when outcome = 'rejected' and reject_reason <> 'forgotten' then {{ raw_message_text() }}
+        end as rejected_message,
         message_id,
         type,
         event,

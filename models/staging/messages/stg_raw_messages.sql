@@ -1,4 +1,7 @@
 -- depends_on: {{ source('raw', 'messages') }}
+-- depends_on: {{ ref('stg_forgotten_ids') }}
+-- depends_on: {{ ref('stg_id_key') }}
+-- depends_on: {{ ref('message_events') }}
 {{ config(materialized='view') }}
 
 with read_messages as (
@@ -70,18 +73,16 @@ dated as (
 
 ),
 
-final as (
+named as (
 
     select
         file,
         received_date,
-        {{ blank_to_null('message_id') }} as message_id,
+        {% for column in ['message_id', 'anonymous_id', 'user_id', 'previous_id', 'group_id'] -%}
+        {{ blank_to_null(column) }} as {{ column }},
+        {% endfor -%}
         type,
         event,
-        {{ blank_to_null('anonymous_id') }} as anonymous_id,
-        {{ blank_to_null('user_id') }} as user_id,
-        {{ blank_to_null('previous_id') }} as previous_id,
-        {{ blank_to_null('group_id') }} as group_id,
         happened_at,
         received_at,
         happened_at_text,
@@ -95,6 +96,35 @@ final as (
         case when happened_at > received_at then received_at else happened_at end as event_at
     from dated
     where {{ in_window('received_date') }}
+
+),
+
+{{ without_forgotten('named', 'taken_in') }},
+
+final as (
+
+    select
+        file,
+        received_date,
+        message_id,
+        type,
+        event,
+        anonymous_id,
+        user_id,
+        previous_id,
+        group_id,
+        happened_at,
+        received_at,
+        happened_at_text,
+        received_at_text,
+        posted_at,
+        event_at,
+        properties,
+        traits,
+        context,
+        line,
+        is_forgotten
+    from taken_in
 
 )
 

@@ -1,0 +1,19 @@
+{# Purpose: the hash by which the list of those who were forgotten knows an id. orchestration/forgotten.py makes the same.
+   Usage: forgotten_hash('user_id')
+   Output: text. #}
+{% macro forgotten_hash(column) -%}
+    {{ dbt.hash(
+        "(select id_key from " ~ ref('stg_id_key') ~ ") || '|forgotten|' || case when " ~ column ~ " like '%@%' then lower("
+        ~ column ~ ") else " ~ column ~ " end"
+    ) }}
+{%- endmacro %}
+
+{# Purpose: what the books need of an order's properties, and nothing else.
+   Usage: anonymous_order_properties()
+   Output: a list of keys of the properties. #}
+{% macro anonymous_order_properties() -%}
+    {{ return([
+        'order_id', 'currency', 'revenue', 'subtotal', 'total', 'shipping', 'tax', 'discount', 'coupon', 'affiliation',
+        'channel', 'store_id', 'products',
+    ]) }}
+{%- endmacro %}
