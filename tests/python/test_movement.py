@@ -30,6 +30,11 @@ SMALLEST_CELL = 5
 PAIRS = sorted({*pairwise(SNAPSHOTS), *pairwise((*MONTH_ENDS, SNAPSHOTS[-1]))})
 
 
+def draw_any_shop(seed: int) -> Shop:
+    """Most have many customers, some hardly enough to show a segment."""
+    return draw_shop(seed, most_customers=8 if seed % 3 == 0 else 200)
+
+
 @dataclass
 class People:
     """What is known of the customers of a shop beside their segments; dates as text."""
@@ -188,7 +193,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 )
 @given(seed=st.integers(0, 2**32))
 def test_movement_is_what_became_of_each_customer(models: Mapping[str, str], seed: int) -> None:
-    shop = draw_shop(seed, most_customers=200)
+    shop = draw_any_shop(seed)
     people = draw_people(shop, seed)
     db = open_shop(models, shop, people)
     rows = db.execute(
@@ -241,15 +246,14 @@ def test_examples_are_worth_trying() -> None:
     """Among the shops drawn there is movement of every kind; otherwise the test above would prove little."""
     seen: Counter[str] = Counter()
     for seed in range(60):
-        shop = draw_shop(seed, most_customers=200)
-        for (_, _, step, start, end, cause), (customers, *_) in expected_migrations(
+        shop = draw_any_shop(seed)
+        for (_, _, step, start, _, cause), (customers, *_) in expected_migrations(
             shop, draw_people(shop, seed)
         ).items():
             seen[cause] += 1
             seen["small"] += customers < SMALLEST_CELL
             seen["many"] += customers >= SMALLEST_CELL and cause != "stayed"
             seen["nothing before"] += step == "redrawing" and start is None
-            seen["nothing after"] += step == "redrawing" and end is None
     kinds = {
         "stayed", "macro_segment", "city", "new", "became known", "renamed", "returned", "merged", "left",
         "segment opened", "segment closed", "small", "many", "nothing before",
