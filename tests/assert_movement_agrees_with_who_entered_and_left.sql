@@ -1,5 +1,5 @@
--- One story of movement in three marts: who enters a segment is counted from the customers' own history as from pairs of
--- snapshots, and what entered less what left is what movement brings less what it takes.
+-- One story of movement in three marts: who enters a segment is counted from the customers' own history as from pairs
+-- of snapshots, and what entered less what left is what movement brings less what it takes.
 with segments as (
 
     select * from {{ ref('micro_segment_snapshots') }}

@@ -1,5 +1,5 @@
--- A row of fewer customers than smallest_cell would tell who it was. Only where a segment itself may be that small by its
--- rule is all of it one such row.
+-- A row of fewer customers than smallest_cell would tell who it was. Only where a segment itself may be that small by
+-- its rule is all of it one such row.
 with segments as (
 
     select
@@ -32,6 +32,7 @@ where
     and not (
         migrations.cause = 'suppressed'
         and coalesce(
-            case migrations.step when 'behaviour' then before.customers else now.customers end, {{ var('smallest_cell') }}
+            case migrations.step when 'behaviour' then before.customers else now.customers end,
+            {{ var('smallest_cell') }}
         ) = migrations.customers
     )
