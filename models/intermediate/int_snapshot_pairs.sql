@@ -1,4 +1,5 @@
--- What each snapshot is compared with: the kept snapshot before, and, for month-ends and the latest, the month-end before.
+-- What each snapshot is compared with: the kept snapshot before, and, for month-ends and the latest, the month-end
+-- before.
 with snapshot_dates as (
 
     select * from {{ ref('int_snapshot_dates') }}

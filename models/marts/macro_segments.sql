@@ -14,9 +14,8 @@ bases as (
 
     select
         macro_segment,
-        max(snapshot_date) as last_snapshot_date
-    from measures
-    where micro_segment_id is null
+        max(last_snapshot_date) as last_snapshot_date
+    from {{ ref('micro_segments') }}
     group by macro_segment
 
 ),
@@ -74,7 +73,7 @@ final as (
             when bases.macro_segment = 'Other customers' then 'all whose macro-segment is too small to be shown'
             else rule_texts.rule
         end as rule,
-        bases.last_snapshot_date = {{ as_of() }} as is_current,
+        coalesce(bases.last_snapshot_date = {{ as_of() }}, false) as is_current,
         coalesce(micro_counts.micro_segments, 0) as micro_segments,
         coalesce(now.customers, 0) as customers,
         coalesce(now.buyers, 0) as buyers,

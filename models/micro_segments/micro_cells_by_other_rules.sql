@@ -1,5 +1,5 @@
--- The cells of each of two compared snapshots by the rules of the other: where the later one's customers would stand had
--- the rules stayed as they were, and where the earlier one's would by the rules of today.
+-- The cells of each of two compared snapshots by the rules of the other: where the later one's customers would stand
+-- had the rules stayed as they were, and where the earlier one's would by the rules of today.
 {{ config(pre_hook="{{ drop_stale_pairs() }}") }}
 
 {% set values = [] -%}

@@ -1,6 +1,6 @@
--- Which cells of the movement may be shown: those of at least smallest_cell customers. Where the cells that are hidden of
--- all that leave one place, or come to one, are together too few as well, one more is hidden with them: the stayers, who
--- say the least, or else the smallest. It has enough customers itself, so nothing falls short again.
+-- Which cells of the movement may be shown: those of at least smallest_cell customers. Where the cells that are hidden
+-- of all that leave one place, or come to one, are together too few as well, one more is hidden with them: the
+-- stayers, who say the least, or else the smallest. It has enough customers itself, so nothing falls short again.
 {{ config(materialized='table') }}
 
 {% set step = ['previous_snapshot_date', 'snapshot_date', 'step'] -%}

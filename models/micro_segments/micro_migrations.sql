@@ -1,6 +1,6 @@
--- Movement between two snapshots in two steps, each with its cause. Behaviour: where customers stood, and where they stand
--- by the rules of the day before. Redrawing: from there to where they stand by the rules of today. A path leads from
--- the base to a segment; where two paths part first is the cause.
+-- Movement between two snapshots in two steps, each with its cause. Behaviour: where customers stood, and where they
+-- stand by the rules of the day before. Redrawing: from there to where they stand by the rules of today. A path leads
+-- from the base to a segment; where two paths part first is the cause.
 {{ config(materialized='table') }}
 
 {% set move = ['previous_snapshot_date', 'snapshot_date', 'step', 'from_id', 'to_id'] -%}

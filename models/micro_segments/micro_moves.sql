@@ -1,9 +1,8 @@
--- Customers of two compared snapshots counted by where they stood and stand, each by the rules of its own day and by those
--- of the other; and those who came or went, by how.
+-- Customers of two compared snapshots counted by where they stood and stand, each by the rules of its own day and by
+-- those of the other; and those who came or went, by how.
 {{ config(pre_hook="{{ drop_stale_pairs() }}") }}
 
-{% set pair = ['previous_snapshot_date', 'snapshot_date'] -%}
-{% set sides = {'previous_snapshot_date': 'before', 'snapshot_date': 'now'} -%}
+{% set sides = {'previous_snapshot_date': 'earlier', 'snapshot_date': 'later'} -%}
 with pairs as (
 
     {{ pairs_to_build() }}
@@ -40,7 +39,7 @@ lifetime_values as (
 
 ),
 
-merges as (
+given_up_ids as (
 
     select * from {{ ref('int_merge_snapshots') }}
 
@@ -102,14 +101,16 @@ merged as (
     select
         pairs.previous_snapshot_date,
         pairs.snapshot_date,
-        merges.given_up_id,
-        merges.customer_id,
+        given_up_ids.given_up_id,
+        given_up_ids.customer_id,
         customers.is_known
     from pairs
-    inner join merges
-        on pairs.snapshot_date = merges.snapshot_date and pairs.previous_snapshot_date < merges.received_date
+    inner join given_up_ids
+        on
+            pairs.snapshot_date = given_up_ids.snapshot_date
+            and pairs.previous_snapshot_date < given_up_ids.received_date
     inner join customers
-        on pairs.previous_snapshot_date = customers.snapshot_date and merges.given_up_id = customers.customer_id
+        on pairs.previous_snapshot_date = customers.snapshot_date and given_up_ids.given_up_id = customers.customer_id
 
 ),
 
@@ -127,24 +128,24 @@ renamed as (
 matched as (
 
     select
-        coalesce(before.previous_snapshot_date, now.previous_snapshot_date) as previous_snapshot_date,
-        coalesce(before.snapshot_date, now.snapshot_date) as snapshot_date,
-        before.customer_id as customer_id_before,
-        now.customer_id as customer_id_now,
-        now.is_known,
-        now.first_received_date,
-        before.micro_segment_id as from_id,
-        before.other_rules_id as from_id_by_rules_now,
-        now.other_rules_id as to_id_by_rules_before,
-        now.micro_segment_id as to_id,
-        before.predicted_ltv_365d as predicted_ltv_365d_before,
-        now.predicted_ltv_365d as predicted_ltv_365d_after
-    from before
-    full outer join now
+        coalesce(earlier.previous_snapshot_date, later.previous_snapshot_date) as previous_snapshot_date,
+        coalesce(earlier.snapshot_date, later.snapshot_date) as snapshot_date,
+        earlier.customer_id as customer_id_before,
+        later.customer_id as customer_id_now,
+        later.is_known,
+        later.first_received_date,
+        earlier.micro_segment_id as from_id,
+        earlier.other_rules_id as from_id_by_rules_now,
+        later.other_rules_id as to_id_by_rules_before,
+        later.micro_segment_id as to_id,
+        earlier.predicted_ltv_365d as predicted_ltv_365d_before,
+        later.predicted_ltv_365d as predicted_ltv_365d_after
+    from earlier
+    full outer join later
         on
-            before.previous_snapshot_date = now.previous_snapshot_date
-            and before.snapshot_date = now.snapshot_date
-            and before.customer_id = now.customer_id
+            earlier.previous_snapshot_date = later.previous_snapshot_date
+            and earlier.snapshot_date = later.snapshot_date
+            and earlier.customer_id = later.customer_id
 
 ),
 

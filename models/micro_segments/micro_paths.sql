@@ -1,5 +1,5 @@
--- How each node of a snapshot's tree is reached: the nodes on the way to it from the base down, itself included. What is
--- common to all, where macro-segments are not told apart, is no step on it.
+-- How each node of a snapshot's tree is reached: the nodes on the way to it from the base down, itself included. What
+-- is common to all, where macro-segments are not told apart, is no step on it.
 with nodes as (
 
     select * from {{ ref('micro_nodes') }}

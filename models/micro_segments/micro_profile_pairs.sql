@@ -57,40 +57,14 @@ values_of_macro as (
 
 ),
 
--- The attributes of each node and of the nodes above it.
-own_0 as (
-
-    select
-        node_id as micro_segment_id,
-        parent_id,
-        attribute
-    from nodes
-
-),
-
-{% for layer in layer_numbers() -%}
-own_{{ layer }} as (
-
-    select
-        own.micro_segment_id,
-        nodes.parent_id,
-        nodes.attribute
-    from own_{{ layer - 1 }} as own
-    inner join nodes on own.parent_id = nodes.node_id
-
-),
-
-{% endfor -%}
 own as (
 
-    {% for layer in [0] + layer_numbers() -%}
     select
         micro_segment_id,
         attribute
-    from own_{{ layer }}
-    where attribute is not null
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+    from {{ ref('micro_paths') }}
+    where snapshot_date = {{ as_of() }}
+
 ),
 
 final as (

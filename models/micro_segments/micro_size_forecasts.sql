@@ -1,11 +1,11 @@
--- How large each segment of a month-end will be at the next one, by that month-end's own rules. It moves customers as they
--- moved in the month before:
+-- How large each segment of a month-end will be at the next one, by that month-end's own rules. It moves customers as
+-- they moved in the month before:
 --   c(i, j): customers of the month-end before who were in segment i and are in j, or gone; m(i): their sum over j
 --   stay: the share of all of them with i = j; arrivals(j): the share of all others who went to j
---   p(i, j) = (c(i, j) + 5 (stay [i = j] + (1 - stay) arrivals(j))) / (m(i) + 5): five pseudo-customers move as all do
+--   p(i, j) = (c(i, j) + 5 (stay [i = j] + (1 - stay) arrivals(j))) / (m(i) + 5): 5 pseudo-customers move as all do
 --   expected size of j = sum over i of size(i) p(i, j), + new(j), as many newcomers as in the month before
---   its variance = sum over i of size(i) p (1 - p) (size(i) + A) / (A + 1) with A = m(i) + 5 (what customers do, and how
---   little is known of p: Dirichlet-multinomial), + 2 new(j) (counts of two months, Poisson)
+--   its variance = sum over i of size(i) p (1 - p) (size(i) + A) / (A + 1) with A = m(i) + 5 (what customers do, and
+--   how little is known of p: Dirichlet-multinomial), + 2 new(j) (counts of two months, Poisson)
 {% set pseudo_customers = 5 -%}
 with transitions as (
 

@@ -3,16 +3,17 @@
 with month_ends as (
 
     select
-        snapshot_date,
-        lag(snapshot_date) over (order by snapshot_date nulls last) as previous_date
-    from {{ ref('int_snapshot_dates') }}
-    where is_month_end
+        pairs.previous_snapshot_date,
+        pairs.snapshot_date
+    from {{ ref('int_snapshot_pairs') }} as pairs
+    inner join {{ ref('int_snapshot_dates') }} as snapshot_dates on pairs.snapshot_date = snapshot_dates.snapshot_date
+    where pairs.period = 'month' and snapshot_dates.is_month_end and snapshot_dates.is_built_now
 
 ),
 
-segments as (
+moves as (
 
-    select * from {{ ref('micro_customer_snapshots') }}
+    select * from {{ ref('micro_moves') }}
 
 ),
 
@@ -20,16 +21,17 @@ pairs as (
 
     select
         month_ends.snapshot_date,
-        month_ends.previous_date,
-        earlier.micro_segment_id as earlier_id,
-        now.micro_segment_id as id,
-        count(*) as customers
+        month_ends.previous_snapshot_date,
+        moves.from_id as earlier_id,
+        moves.to_id as id,
+        sum(moves.customers) as customers
     from month_ends
-    inner join segments as now on month_ends.snapshot_date = now.snapshot_date
-    inner join segments as earlier
-        on month_ends.previous_date = earlier.snapshot_date and now.customer_id = earlier.customer_id
-    where month_ends.snapshot_date in ({{ snapshots_to_build() }})
-    group by month_ends.snapshot_date, month_ends.previous_date, earlier.micro_segment_id, now.micro_segment_id
+    inner join moves
+        on
+            month_ends.previous_snapshot_date = moves.previous_snapshot_date
+            and month_ends.snapshot_date = moves.snapshot_date
+    where moves.from_id is not null and moves.to_id is not null
+    group by month_ends.snapshot_date, month_ends.previous_snapshot_date, moves.from_id, moves.to_id
 
 ),
 
@@ -37,7 +39,7 @@ summed as (
 
     select
         snapshot_date,
-        previous_date,
+        previous_snapshot_date,
         case
             when id is null and earlier_id is null then 'all'
             when id is null then 'earlier'
@@ -47,10 +49,10 @@ summed as (
         sum(customers) as customers
     from pairs
     group by grouping sets (
-        (snapshot_date, previous_date, earlier_id, id),
-        (snapshot_date, previous_date, earlier_id),
-        (snapshot_date, previous_date, id),
-        (snapshot_date, previous_date)
+        (snapshot_date, previous_snapshot_date, earlier_id, id),
+        (snapshot_date, previous_snapshot_date, earlier_id),
+        (snapshot_date, previous_snapshot_date, id),
+        (snapshot_date, previous_snapshot_date)
     )
 
 ),
@@ -60,7 +62,7 @@ together as (
 
     select
         snapshot_date,
-        previous_date,
+        previous_snapshot_date,
         {% for part in ['both', 'earlier', 'now', 'all'] -%}
         cast(sum(case
             when part = '{{ part }}' then cast(customers as decimal(18, 0)) * (customers - 1) / 2
@@ -69,7 +71,7 @@ together as (
         {% endfor -%}
         max(customers) as customers
     from summed
-    group by snapshot_date, previous_date
+    group by snapshot_date, previous_snapshot_date
 
 ),
 
@@ -77,7 +79,7 @@ final as (
 
     select
         snapshot_date,
-        previous_date as previous_snapshot_date,
+        previous_snapshot_date,
         cast(customers as bigint) as customers,
         round(
             (both_pairs - earlier_pairs * now_pairs / nullif(all_pairs, 0))
