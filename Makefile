@@ -18,7 +18,7 @@ OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help setup refresh check forget propose-layers diff-rules explain test lint lint-python lint-sql lint-dbt lint-spark \
-	dev bench bench-segments clean lock
+	dev bench bench-ltv bench-segments clean lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,9 @@ dev: $(INSTALLED) ## Dagster at http://127.0.0.1:3000: the refresh as an asset, 
 
 bench: $(INSTALLED) ## a full refresh against the scan of its columns, one more day against it (SIZE=events)
 	@$(BIN)/python -m benchmarks $${SIZE:+--events "$$SIZE"}
+
+bench-ltv: $(INSTALLED) ## lifetime value of simulated customers: fit against lifetimes, scoring against Python (SIZE=customers)
+	@$(BIN)/python -m benchmarks.ltv $${SIZE:+--size "$$SIZE"}
 
 bench-segments: $(INSTALLED) ## segments against k-means and a regression tree (DATASET, or Complete Journey and the demo)
 	@$(BIN)/python -m benchmarks.segments $${DATASET:+--dataset "$$DATASET"}
