@@ -2,11 +2,11 @@
 
 Strata's own models, run by dbt as in a refresh, against
 
-- the fit of the `lifetimes` package, MBG/NBD and Gamma-Gamma: one row per customer, as its users call it, and one row per
-  distinct history, grouped beforehand. Strata's models fit BG/NBD besides. Both fits have to be equally likely.
+- the fit of the `lifetimes` package, MBG/NBD and Gamma-Gamma: one row per customer, as its users call it, and one row
+  per distinct history, grouped beforehand. Strata's models fit BG/NBD besides. Both have to find fits equally likely.
 - scoring by a Python function that DuckDB calls with Arrow batches: per customer the closed form with SciPy's 2F1, and
-  for what is discounted the same Gauss-Legendre points as in the models. It gives values alone; the models also give what
-  intervals are made of, which is most of their columns. The values have to agree before anything is timed.
+  for what is discounted the same Gauss-Legendre points as in the models. It gives values alone; the models also give
+  what intervals are made of, which is most of their columns. The values have to agree before anything is timed.
 
 Everything runs in processes of its own. "Work" leaves out what a process needs to start (imports, dbt's parsing).
 """

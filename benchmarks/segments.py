@@ -2,9 +2,9 @@
 
 For month-ends with half a year after them, five-fold cross-validation over customers, three times: each is predicted by
 the mean log later spend of the other folds' customers in the same group. Layers of `auto` are chosen anew in every fold
-by the rule of `make propose-layers`, so that what is chosen never sees what is predicted. k-means sees the numbers behind
-the attributes of purchase, the tree these and all attributes, segments only the attributes. scikit-learn is needed here
-and nowhere else.
+by the rule of `make propose-layers`, so that what is chosen never sees what is predicted. k-means sees the numbers
+behind the attributes of purchase, the tree these and all attributes, segments only the attributes. scikit-learn is
+needed here and nowhere else.
 """
 
 from __future__ import annotations
