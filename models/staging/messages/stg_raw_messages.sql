@@ -99,105 +99,32 @@ named as (
 
 ),
 
-{% if var('forgotten_path') -%}
--- Each id that arrived is hashed once, however many messages carry it.
-forgotten_ids as (
+{{ without_forgotten('named', 'taken_in') }},
 
-    select arrived.id
-    from (
-        select user_id as id from named
-        union
-        select anonymous_id as id from named
-        union
-        select previous_id as id from named
-    ) as arrived
-    semi join {{ ref('stg_forgotten_ids') }} as listed on {{ forgotten_hash('arrived.id') }} = listed.id_hash
-
-),
-
--- An order of somebody who was forgotten is an order without a customer; nothing else of theirs is taken in.
-recognised as (
-
-    select
-        named.*,
-        case
-            when
-                users.id is null
-                and previous.id is null
-                and (named.user_id is not null or devices.id is null)
-                then 'known'
-            when message_events.message is null then 'forgotten'
-            else 'anonymous order'
-        end as sender
-    from named
-    left join forgotten_ids as users on named.user_id = users.id
-    left join forgotten_ids as devices on named.anonymous_id = devices.id
-    left join forgotten_ids as previous on named.previous_id = previous.id
-    left join {{ ref('message_events') }} as message_events
-        on named.type = 'track' and message_events.family = 'order' and named.event = message_events.message
-
-),
-
-parsed as (
-
-    select
-        *,
-        case
-            when sender = 'anonymous order' then {{ json_texts('properties', anonymous_order_properties()) }}
-        end as order_values
-    from recognised
-
-),
-
-order_properties as (
-
-    select
-        *,
-        {% for key in anonymous_order_properties() -%}
-        {{ item('order_values', loop.index) }} as {{ key }}{{ ',' if not loop.last }}
-        {% endfor -%}
-    from parsed
-
-),
-
-{% endif -%}
 final as (
 
     select
         file,
         received_date,
+        message_id,
         type,
         event,
+        anonymous_id,
+        user_id,
+        previous_id,
+        group_id,
         happened_at,
         received_at,
         happened_at_text,
         received_at_text,
         posted_at,
         event_at,
-        {% if var('forgotten_path') -%}
-        case when sender <> 'forgotten' then message_id end as message_id,
-        {% for column in ['anonymous_id', 'user_id', 'previous_id', 'group_id', 'traits', 'context', 'line'] -%}
-        case when sender = 'known' then {{ column }} end as {{ column }},
-        {% endfor -%}
-        case sender
-            when 'known' then properties
-            when 'anonymous order' then {{ json_object(anonymous_order_properties()) }}
-        end as properties,
-        sender = 'forgotten' as is_forgotten
-    from order_properties
-        {%- else -%}
-        message_id,
-        anonymous_id,
-        user_id,
-        previous_id,
-        group_id,
+        properties,
         traits,
         context,
         line,
-        properties,
-        false as is_forgotten
-    from named
-        {%- endif %}
+        is_forgotten
+    from taken_in
 
 )
 
