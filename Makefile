@@ -84,8 +84,8 @@ dev: $(INSTALLED) ## Dagster at http://127.0.0.1:3000: the refresh as an asset, 
 bench: $(INSTALLED) ## a full refresh against the scan of its columns, one more day against it (SIZE=events)
 	@$(BIN)/python -m benchmarks $${SIZE:+--events "$$SIZE"}
 
-bench-ltv: $(INSTALLED) ## fit and score 100k, 1M and 10M customers, against lifetimes and a per-row UDF
-	@$(BIN)/python -m benchmarks.ltv
+bench-ltv: $(INSTALLED) ## fit and score 100k, 1M and 10M customers, against lifetimes and a per-row UDF (SIZE=customers)
+	@$(BIN)/python -m benchmarks.ltv $${SIZE:+--size "$$SIZE"}
 
 bench-segments: $(INSTALLED) ## segments against k-means and a regression tree (DATASET, or Complete Journey and the demo)
 	@$(BIN)/python -m benchmarks.segments $${DATASET:+--dataset "$$DATASET"}

@@ -16,24 +16,24 @@ valued as (
         *,
         {%- for days in horizons %}
         {{ margin }} * expected_spend * discounted_orders_{{ days }}d as ltv_{{ days }}d,
+        coalesce(ltv_{{ days }}d / nullif(expected_orders_{{ days }}d, 0.0), 0.0) as order_value_{{ days }}d,
         {%- endfor %}
         frequency is not null as is_valued
     from estimates
 ),
 
--- Process error: how many orders, of what amounts, by a customer whose own mean is not known. Computed without discount,
--- then scaled as the value is.
+-- Process error: how many orders, of what amounts, by a customer whose own mean is not known. Computed without
+-- discount, then scaled as the value is.
 spread as (
     select
-        *,
         {%- for days in horizons %}
-        coalesce(ltv_{{ days }}d / nullif(expected_orders_{{ days }}d, 0.0), 0.0) as order_value_{{ days }}d,
+        order_value_{{ days }}d * order_value_{{ days }}d * greatest(
+            spend_spread * (order_pairs_{{ days }}d + (1.0 + amount_spread) * expected_orders_{{ days }}d)
+            - expected_orders_{{ days }}d * expected_orders_{{ days }}d,
+            0.0
+        ) as ltv_{{ days }}d_variance,
         {%- endfor %}
-        {%- for days in horizons %}
-        spend_spread * (order_pairs_{{ days }}d + (1.0 + amount_spread) * expected_orders_{{ days }}d)
-        - expected_orders_{{ days }}d * expected_orders_{{ days }}d as order_variance_{{ days }}d
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+        *
     from valued
 ),
 
@@ -66,13 +66,8 @@ final as (
         end as expected_next_order_date,
         {%- for days in horizons %}
         cast(ltv_{{ days }}d as decimal(18, 2)) as predicted_ltv_{{ days }}d,
-        case
-            when is_valued
-                then cast(
-                    order_value_{{ days }}d * order_value_{{ days }}d * greatest(order_variance_{{ days }}d, 0.0)
-                    as decimal(38, 4)
-                )
-        end as predicted_ltv_{{ days }}d_variance,
+        case when is_valued then cast(ltv_{{ days }}d_variance as decimal(38, 4)) end
+            as predicted_ltv_{{ days }}d_variance,
         {%- for direction in ltv_order_parameters() %}
         cast(ltv_{{ days }}d * log_orders_{{ days }}d_shift_{{ loop.index }} as decimal(18, 4))
             as predicted_ltv_{{ days }}d_shift_{{ loop.index }},

@@ -88,11 +88,10 @@ alive_changes as (
 
 alive_shifts as (
     select
-        *,
         {%- for direction in ltv_order_parameters() %}
-        {{ ltv_shift('alive_by_', 'step_', ltv_order_parameters(), direction) }} as alive_shift_{{ loop.index }}
-        {{- ',' if not loop.last }}
+        {{ ltv_shift('alive_by_', 'step_', ltv_order_parameters(), direction) }} as alive_shift_{{ loop.index }},
         {%- endfor %}
+        *
     from alive_changes
 ),
 
