@@ -34,7 +34,7 @@ TARGETS = (
     "micro_audience_steps",
 )
 #: Who moves, customer by customer: a file in proposals/<dataset>/.
-MOVES = "rules_diff.csv"
+MOVES_FILE = "rules_diff.csv"
 COMPARED = {"macro": "Macro-segments", "micro": "Micro-segments", "audience": "Audiences"}
 
 
@@ -340,7 +340,7 @@ def compare(db: duckdb.DuckDBPyConnection, settings: Settings, found: Diff) -> D
 
 def write_moves(settings: Settings, moves: Sequence[tuple[Any, ...]]) -> Path:
     """Who moves, customer by customer, into proposals/<dataset>/, which nothing else reads."""
-    path = settings.proposals / MOVES
+    path = settings.proposals / MOVES_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

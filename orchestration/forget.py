@@ -183,7 +183,7 @@ def _finish(
             )
     _update_manifest(settings, note)
     diff_rules.remove(settings.trial)
-    (settings.proposals / diff_rules.MOVES).unlink(missing_ok=True)
+    (settings.proposals / diff_rules.MOVES_FILE).unlink(missing_ok=True)
     if raw_files.read_manifest(settings)[1]:
         rebuild(settings, rules=rules, own_raw=own_raw, now=now, progress=progress)
     for path in _publications(settings):
