@@ -10,14 +10,14 @@ UV := .venv/uv/bin/uv
 INSTALLED := .venv/.installed
 
 # Options of `make refresh`, `check` and `forget`, passed on only when set. The shell quotes them: paths may hold spaces.
-export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL CUSTOMER YES
+export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL CUSTOMER YES FROM
 OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW:+--raw "$$RAW"} \
 	$${SOURCE:+--source "$$SOURCE"} $${SIZE:+--size "$$SIZE"} $${UNTIL:+--until "$$UNTIL"}
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup refresh check forget propose-layers diff-rules explain test lint lint-python lint-sql lint-dbt lint-spark \
+.PHONY: help setup refresh rebuild check forget propose-layers diff-rules explain test lint lint-python lint-sql lint-dbt lint-spark \
 	dev bench bench-ltv bench-segments clean lock
 
 help: ## this list
@@ -39,6 +39,10 @@ $(INSTALLED): requirements.lock
 
 refresh: $(INSTALLED) ## raw events -> tested, published marts (DATASET=demo unless set)
 	@$(BIN)/python -m orchestration refresh $(OPTIONS) $${RULES:+--rules "$$RULES"}
+
+rebuild: $(INSTALLED) ## compute everything anew from a received date on (FROM=YYYY-MM-DD, or from the beginning) and publish it
+	@$(BIN)/python -m orchestration rebuild $${DATASET:+--dataset "$$DATASET"} $${FROM:+--from "$$FROM"} \
+		$${RAW:+--raw "$$RAW"} $${RULES:+--rules "$$RULES"}
 
 check: $(INSTALLED) ## dry run: how columns are mapped, what would be rejected and why (DATASET, SOURCE or RAW)
 	@$(BIN)/python -m orchestration check $(OPTIONS)

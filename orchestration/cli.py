@@ -61,6 +61,24 @@ def refresh(
 
 
 @app.command()
+def rebuild(
+    dataset: Dataset = "demo",
+    start: Annotated[
+        str | None, typer.Option("--from", help="First received date that is computed anew, YYYY-MM-DD.")
+    ] = None,
+    raw: Raw = None,
+    rules: Annotated[str | None, typer.Option(help="Folder of rules that stand in for the package's.")] = None,
+) -> None:
+    """Compute everything anew from a received date on, with the manifest, and publish it."""
+    from orchestration.raw_files import EARLIEST
+    from orchestration.refresh import refresh as run
+    from orchestration.summary import print_summary
+
+    first = day(start, "FROM") or EARLIEST.date()
+    print_summary(run(Settings.of(dataset, raw), rules=rules, own_raw=raw is not None, rebuild_from=first))
+
+
+@app.command()
 def check(
     dataset: Dataset = "demo",
     raw: Raw = None,
