@@ -116,8 +116,8 @@ def books_of_publication(settings: Settings) -> tuple[Books, date]:
     _, facts_version, rules_version, _ = published["state"].split()
     if (books.facts_version, books.rules_version, latest) != (facts_version, rules_version, as_of):
         raise StrataError(
-            f"The warehouse of {settings.dataset!r} is not the one that was published: a refresh has not finished. "
-            f"`make refresh DATASET={settings.dataset}` first."
+            f"The warehouse of {settings.dataset!r} is not the one that is published: a refresh has not finished, or "
+            f"the publication was rolled back. `make refresh DATASET={settings.dataset}` first."
         )
     return books, as_of
 
@@ -254,7 +254,7 @@ def refresh(
     now = now or datetime.now(UTC)
     with writer_lock(settings):
         refuse_unfinished(settings)
-        return _refresh(settings, as_of, source, size, until, rules, own_raw, now, progress)
+        return _to_postgres(_refresh(settings, as_of, source, size, until, rules, own_raw, now, progress))
 
 
 def rebuild(settings: Settings, *, rules: str | None, own_raw: bool, now: datetime, progress: bool = True) -> Refresh:
@@ -264,7 +264,7 @@ def rebuild(settings: Settings, *, rules: str | None, own_raw: bool, now: dateti
     """
     for file in settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*"):
         shutil.rmtree(file) if file.is_dir() else file.unlink()
-    return _refresh(settings, None, None, None, None, rules, own_raw, now, progress, is_import=False)
+    return _to_postgres(_refresh(settings, None, None, None, None, rules, own_raw, now, progress, is_import=False))
 
 
 def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: datetime) -> Path:
@@ -344,7 +344,8 @@ def _refresh(
     run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     done = Refresh(settings, window, run_id, clock.seconds, clock.cpu_seconds, notes=notes)
     published = publish.current(settings)
-    if not window.has_new_days and not to_build and published and published.get("state") == state:
+    is_published = bool(published) and published.get("state") == state and publish.is_newest(settings)
+    if not window.has_new_days and not to_build and is_published:
         return done
 
     # What this run writes is taken out of the books before, and entered after: a broken run leaves no false claim.
@@ -380,6 +381,17 @@ def _refresh(
     Books(closed, versions.facts, versions.rules, versions.logic, tuple(kept)).write(settings.warehouse)
     raw_files.write_lines(settings.manifest / "exchange_rates.jsonl", rates)
     raw_files.write_manifest(settings, max(closed, closed_through or closed), files)
+    return done
+
+
+def _to_postgres(done: Refresh) -> Refresh:
+    """Load the publication into PostgreSQL, where that is configured and it isn't there yet: also one that stands."""
+    if os.environ.get("STRATA_POSTGRES"):
+        from orchestration.postgres import publish_postgres  # imported late: it takes half a second
+
+        started = time.monotonic()
+        publish_postgres(done.settings)
+        done.seconds["PostgreSQL"] = time.monotonic() - started
     return done
 
 
