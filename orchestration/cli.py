@@ -166,11 +166,8 @@ def rollback(dataset: Dataset = "demo") -> None:
 
     settings = Settings.of(dataset)
     left, now = run(settings)
-    print(
-        f"Published again: {settings.published / 'strata.duckdb'}, as of {now['as_of']}, run {now['run_id']}\n"
-        f"Instead of:      as of {left['as_of']}, run {left['run_id']}\n"
-        "The next refresh publishes anew, a scheduled one too: before it, put right what was wrong."
-    )
+    print(f"Published again: run {now['run_id']}, as of {now['as_of']}, instead of run {left or '(none)'}.")
+    print("The next refresh publishes anew, a scheduled one too: before it, put right what was wrong.")
 
 
 @app.command()

@@ -12,26 +12,25 @@ from orchestration.lock import writer_lock
 from orchestration.settings import Settings
 
 
-def rollback(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Point all links at the newest kept publication that is older than the current one; the facts of both.
+def rollback(settings: Settings) -> tuple[str | None, dict[str, Any]]:
+    """Point all links at the newest kept publication that is older than the current one: that one's run, these facts.
 
     PostgreSQL, where it is configured, is loaded from it before. Raises StrataError where there is none: then nothing
     was changed.
     """
     with writer_lock(settings):
         refuse_unfinished(settings)
-        left = publish.current(settings)
-        if left is None:
+        left, runs = publish.current_run(settings), publish.kept_runs(settings)
+        older = runs[runs.index(left) + 1 :] if left else runs
+        if not older:
             raise StrataError(
-                f"nothing is published for {settings.dataset!r}: run `make refresh DATASET={settings.dataset}` first."
+                f"nothing was changed: no older publication is kept in {settings.published}. "
+                f"`make refresh DATASET={settings.dataset}` publishes anew."
             )
-        runs = publish.kept_runs(settings)
-        older = runs[runs.index(left["run_id"]) + 1 :]
-        path = settings.published / publish.PARTS[publish.LINK].format(older[0] if older else "")
+        path = settings.published / publish.PARTS[publish.LINK].format(older[0])
         facts = publish.facts_of(path)
         if facts is None:
-            what = f"{path} can't be read" if older else f"no older one is kept in {settings.published}"
-            raise StrataError(f"the publication of {left['as_of']} stays: {what}.")
+            raise StrataError(f"nothing was changed: {path} can't be read. Remove it to go one further back.")
         if os.environ.get("STRATA_POSTGRES"):
             from orchestration.postgres import publish_postgres  # imported late: it takes half a second
 

@@ -42,7 +42,9 @@ def search(settings: Settings, files: list[RawFile], traces: Traces) -> list[Pla
         elif path.suffix == ".duckdb":
             places += _database("publication", path, traces)
         else:
-            places.append(Place("publication", path.name, path.name, int(traces.is_in(path.read_text(errors="replace")))))
+            places.append(
+                Place("publication", path.name, path.name, int(traces.is_in(path.read_text(errors="replace"))))
+            )
     return places
 
 

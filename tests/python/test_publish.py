@@ -318,12 +318,12 @@ def test_the_parts_of_a_publication_come_go_and_are_rolled_back_together(setting
 
     for run in ("w", "x"):
         left, now = rollback(settings)
-        assert (left["run_id"], now["run_id"], now["as_of"]) == ("v" if run == "w" else "w", run, f"the day of {run}")
+        assert (left, now["run_id"], now["as_of"]) == ("v" if run == "w" else "w", run, f"the day of {run}")
         assert current(settings)["run_id"] == run
         assert os.readlink(settings.published / "parquet") == f"parquet-{run}"
         assert (settings.published / "atlas.html").read_text() == f"atlas of {run}"
     before = files(settings)
-    with pytest.raises(StrataError, match="the publication of the day of x stays: no older one is kept"):
+    with pytest.raises(StrataError, match="no older publication is kept"):
         rollback(settings)
     assert files(settings) == before
 
@@ -347,18 +347,30 @@ def test_nothing_can_be_rolled_back_where_nothing_is_published(settings: Setting
         rollback(settings)
 
 
-def test_a_publication_that_can_not_be_read_is_not_rolled_back_to(settings: Settings) -> None:
+def test_a_broken_publication_can_be_rolled_back_from_and_not_to(settings: Settings) -> None:
     write_warehouse(settings)
-    for run in ("first", "second"):
+    for run in ("first", "second", "third"):
         publish_demo(settings, run, facts={"as_of": run})
-    first = settings.published / "strata-first.duckdb"
-    first.chmod(0o644)
-    written = first.stat().st_mtime_ns
-    os.truncate(first, 4096)
-    os.utime(first, ns=(written, written))
-    with pytest.raises(StrataError, match=r"strata-first\.duckdb can't be read"):
+
+    def spoil(run: str) -> Path:
+        path = settings.published / f"strata-{run}.duckdb"
+        written = path.stat().st_mtime_ns
+        path.chmod(0o644)
+        os.truncate(path, 4096)
+        os.utime(path, ns=(written, written))
+        return path
+
+    spoil("third")
+    assert rollback(settings)[0] == "third"
+    assert current(settings)["run_id"] == "second"
+    spoiled = spoil("first")
+    with pytest.raises(StrataError, match=r"nothing was changed: .*strata-first\.duckdb can't be read"):
         rollback(settings)
     assert current(settings)["run_id"] == "second"
+    spoiled.unlink()
+    (settings.published / "strata-second.duckdb").unlink()
+    with pytest.raises(StrataError, match=r"strata-third\.duckdb can't be read"):
+        rollback(settings)
 
 
 def test_parquet_has_the_rows_of_the_file_in_its_order(settings: Settings) -> None:
