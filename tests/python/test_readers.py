@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import pytest
+import duckdb
 
 import hostile
+from orchestration.publish import publish
 from rehearsal import Rehearsal
 
 #: Opens the publication anew again and again until it is told to stop, and says which runs it met and what was wrong.
@@ -82,12 +83,11 @@ READERS = ("duckdb", "duckdb", "duckdb", "duckdb", "sqlalchemy", "sqlalchemy", "
 def test_eight_readers_see_whole_states_through_five_publications(home: Path, tmp_path: Path) -> None:
     plan = hostile.draw_plan(seed=3, people=30, messages_per_day=20)
     books = Rehearsal(home, "read_while_refreshed")
-    days = [datetime(2025, 3, day, 12) for day in (6, 9, 12, 15, 18, 21)]
-    plan.deliver(books.raw, days[0])
-    published = [books.refresh(days[0]).run_id]
+    first, second = datetime(2025, 3, 6, 12), datetime(2025, 3, 12, 12)
+    plan.deliver(books.raw, first)
+    published = [books.refresh(first).run_id]
 
     stop = tmp_path / "stop"
-    seen: list[dict[str, Any]] = []
     with ExitStack() as stack:
         readers = [
             stack.enter_context(
@@ -100,15 +100,11 @@ def test_eight_readers_see_whole_states_through_five_publications(home: Path, tm
             for kind in READERS
         ]
         try:
-            for reader in readers:
-                assert reader.stdout is not None
-                assert reader.stdout.readline() == "reading\n"
-            for day in days[1:]:
-                plan.deliver(books.raw, day)
-                refreshed = books.refresh(day)
-                if refreshed.published is None:
-                    pytest.fail("a refresh of the rehearsal published nothing, so it proves nothing")
-                published.append(refreshed.run_id)
+            assert [reader.stdout.readline() for reader in readers] == ["reading\n"] * len(READERS)
+            plan.deliver(books.raw, second)
+            refreshed = books.refresh(second)
+            assert refreshed.published, "a refresh of the rehearsal published nothing, so it proves nothing"
+            published += [refreshed.run_id, *(publish_less(books, f"less-{number}") for number in range(4))]
         finally:
             stop.touch()
             seen = [json.loads(reader.stdout.readline()) for reader in readers]
@@ -116,6 +112,21 @@ def test_eight_readers_see_whole_states_through_five_publications(home: Path, tm
     assert [one["errors"] for one in seen] == [[]] * len(READERS)
     for kind, one in zip(READERS, seen, strict=True):
         assert one["runs"] == [run for run in published if run in one["runs"]], "nobody goes back to an older state"
-        assert len(one["runs"]) >= (2 if kind == "sqlalchemy" else 5), (kind, one)
-        if kind == "sqlalchemy":
-            assert one["tables"] > 25
+        assert len(one["runs"]) >= (2 if kind == "sqlalchemy" else 4), (kind, one)
+        assert one["tables"] > 25 or kind != "sqlalchemy"
+
+
+def publish_less(books: Rehearsal, run_id: str) -> str:
+    """Publish what a refresh would have left with a customer and an order less."""
+    with duckdb.connect(str(books.settings.warehouse)) as db:
+        db.execute(f"""
+            update quality.publication set run_id = '{run_id}';
+            delete from marts.orders where order_id = (select max(order_id) from marts.orders);
+            delete from marts.revenue_entries where order_id not in (select order_id from marts.orders);
+            delete from marts.customers where customer_id = (select max(customer_id) from marts.customers);
+            delete from marts.customer_snapshots where customer_id not in (select customer_id from marts.customers);
+        """)
+    manifest = json.loads((books.settings.home / "target" / "manifest.json").read_text())
+    publish(books.settings, manifest=manifest, run_id=run_id)
+    time.sleep(1)  # or a reader that is slow to open it would never meet it
+    return run_id
