@@ -53,7 +53,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from orchestration import alerts, checks, datasets, dbt, publish, raw_files
-from orchestration.errors import Busy, StrataError
+from orchestration.errors import RetryableError, StrataError
 from orchestration.refresh import Stopwatch, build, publish_warehouse, take_in, writing
 from orchestration.rules import find_folder, read_rules
 from orchestration.settings import Settings
@@ -157,7 +157,7 @@ def told() -> Iterator[None]:
     """Say what a user has to put right without trying it again; what may pass is left to the retries."""
     try:
         yield
-    except (Busy, OSError, duckdb.IOException):
+    except (RetryableError, OSError, duckdb.IOException):
         raise
     except StrataError as error:
         raise Failure(str(error), allow_retries=False) from error

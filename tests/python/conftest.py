@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestration import dbt
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_database_of_the_user() -> Iterator[None]:
+    """Refreshes of tests load nothing into the PostgreSQL of whoever runs them."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("STRATA_POSTGRES", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
