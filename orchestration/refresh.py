@@ -373,6 +373,7 @@ def _refresh(
     done.layer_seconds = built.seconds
     clock.lap("dbt")
     facts = {"state": state, "as_of": window.as_of.isoformat(), "checks_passed": built.checks_passed}
+    facts["dataset"] = settings.dataset
     done.published = publish.publish(settings, manifest=built.manifest, run_id=done.run_id, facts=facts).path
     clock.lap("publication")
 
