@@ -92,4 +92,5 @@ def opened(path: Path) -> Iterator[Publication]:
         with duckdb.connect(str(path), read_only=True) as db:
             yield Publication(db)
     except (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException) as error:
-        raise StrataError(f"{path} can't be shown: {error}\nRun `make refresh` to publish it anew.") from error
+        [reason, *_] = str(error).splitlines()
+        raise StrataError(f"{path} can't be shown: {reason}\nRun `make refresh` to publish it anew.") from error
