@@ -19,7 +19,7 @@ const look = {
   autosize: true, dragmode: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
   font: {family: "system-ui, sans-serif", size: 12, color: "var(--muted)"},
   margin: {l: 8, r: 8, t: 8, b: 8}, xaxis: axis, yaxis: axis, separators: ".,",
-  legend: {orientation: "h", x: 0, y: 1.02, yanchor: "bottom"},
+  legend: {orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal"},
   hoverlabel: {bgcolor: "var(--ink)", bordercolor: "var(--ink)", font: {color: "var(--surface)"}, namelength: -1},
 };
 

@@ -18,15 +18,16 @@ def _changed(value: Any, text: str) -> str:
     return f"+{text}" if value > 0 else text
 
 
-#: Kind of a column or tile -> how its value is written. A `segment` is {id, label}, an `interval` {low, high}, a
-#: `trend` a list.
+#: Kind of a column or tile -> how its value is written. A `segment` is {id, macro, label}, a `trend` a list; any number
+#: may be an estimate with its interval, {value, low, high}.
 FORMATS = {
     "text": str,
     "code": str,
+    "flag": str,
+    "status": str,
+    "segment": lambda value: value["label"],
     "date": date.isoformat,
     "month": lambda value: value.isoformat()[:7],
-    "flag": str,
-    "segment": lambda value: value["label"],
     "count": lambda value: f"{value:,.0f}",
     "change": lambda value: _changed(value, f"{value:,.0f}"),
     "money": lambda value: f"{value:,.0f}",
@@ -36,19 +37,30 @@ FORMATS = {
     "rate": lambda value: f"{100 * value:,.1f}{SPACE}%",
     "rate_change": lambda value: _changed(value, f"{100 * value:,.1f}{SPACE}%"),
     "points": lambda value: _changed(value, f"{100 * value:,.1f}{SPACE}points"),
-    "interval": lambda value: f"{value['low']:,.0f} to {value['high']:,.0f}",
-    "times_interval": lambda value: f"{value['low']:,.1f} to {value['high']:,.1f}",
     "trend": lambda value: f"{value[0]:,} to {value[-1]:,}",
 }
-TEXTS = frozenset({"text", "code", "flag", "segment"})
+TEXTS = frozenset({"text", "code", "flag", "status", "segment", "date", "month"})
 MONEY = frozenset({"money", "cents"})
 
 
 def shown(value: Any, kind: str) -> str:
     """A value as people read it; a dash where there is none."""
-    if value is None or (kind.endswith("interval") and None in value.values()) or value == []:
+    value = amount(value)
+    if value is None or value == []:
         return NOTHING
-    return FORMATS[kind](value).replace("-", MINUS) if kind not in TEXTS | {"date", "month"} else FORMATS[kind](value)
+    return FORMATS[kind](value) if kind in TEXTS else FORMATS[kind](value).replace("-", MINUS)
+
+
+def amount(value: Any) -> Any:
+    """An estimate without its interval; any other value as it is."""
+    return value["value"] if isinstance(value, Mapping) and "value" in value else value
+
+
+def interval(value: Any, kind: str) -> str:
+    """The interval of an estimate as people read it; empty where there is none."""
+    if not isinstance(value, Mapping) or value.get("low") is None or value.get("high") is None:
+        return ""
+    return f"{shown(value['low'], kind)} to {shown(value['high'], kind)}"
 
 
 @dataclass(frozen=True)
@@ -74,49 +86,50 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as it is shown, what it is sorted by (None: its text), the length of its bar in per cent, and its kind.
+    """A value as it is shown, with its interval, what it is sorted by (None: its text), and how long its bar is, in per
+    cent of the longest.
 
-    A segment's cell leads to its card; a trend is drawn through `points`, x and y from 0 to 100.
+    A segment's label is in two parts, its macro-segment first, and leads to its card; a trend is drawn through
+    `points`, x and y from 0 to 100.
     """
 
+    column: Column
     text: str
-    kind: str
+    interval: str = ""
     sort_key: Any = None
     bar: float | None = None
     segment_id: str | None = None
+    macro: str = ""
     points: Sequence[tuple[float, float]] = ()
 
     @classmethod
-    def of(cls, value: Any, column: Column, full: Any) -> Cell:
-        """The cell of a value in a column whose longest bar is `full`."""
-        text, kind = shown(value, column.kind), column.kind
+    def of(cls, value: Any, column: Column, longest: Any) -> Cell:
+        """The cell of a value in a column whose longest bar is `longest`."""
+        text = shown(value, column.kind)
         if text == NOTHING:
-            return cls(text, kind, sort_key="")
-        if kind == "segment":
-            return cls(text, kind, segment_id=value["id"])
-        if kind in TEXTS:
-            return cls(text, kind)
-        if kind == "trend":
-            return cls(text, kind, sort_key=value[-1] - value[0], points=_points(value))
-        if isinstance(value, Mapping):
-            return cls(text, kind, sort_key=value["low"])
-        return cls(text, kind, sort_key=value, bar=round(float(100 * abs(value) / full), 1) if full else None)
+            return cls(column, text, sort_key="")
+        if column.kind == "segment":
+            return cls(column, text, segment_id=value["id"], macro=value["macro"])
+        if column.is_text:
+            return cls(column, text)
+        if column.kind == "trend":
+            return cls(column, text, sort_key=value[-1] - value[0], points=_points(value))
+        number = amount(value)
+        bar = round(float(100 * abs(number) / longest), 1) if longest else None
+        return cls(column, text, interval(value, column.kind), sort_key=number, bar=bar)
 
 
 def _points(values: Sequence[Any]) -> list[tuple[float, float]]:
-    lowest, span = min(values), max(values) - min(values) or 1
-    step = 100 / max(1, len(values) - 1)
-    return [
-        (round(step * at, 1), round(100 - 100 * float(value - lowest) / float(span), 1))
-        for at, value in enumerate(values)
-    ]
+    step, highest = 100 / max(1, len(values) - 1), max(values) or 1
+    return [(round(step * at, 1), round(100 - 100 * float(value / highest), 1)) for at, value in enumerate(values)]
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows under their columns, sortable; `empty` is the sentence in place of a table without rows.
 
-    `search` names what is searched for (`segments`), and gives the table a field to do so in.
+    `search` names what is searched for (`segments`), and gives the table a field to do so in. A column of flags is left
+    out while no row has one.
     """
 
     block: ClassVar[str] = "table"
@@ -128,16 +141,26 @@ class Table:
     search: str = ""
     rows_at_first: int = 25
 
+    @property
+    def used(self) -> list[int]:
+        """The columns that are shown, by their places."""
+        return [
+            at
+            for at, column in enumerate(self.columns)
+            if column.kind != "flag" or any(row[at] is not None for row in self.rows)
+        ]
+
     def cells(self) -> Iterator[list[Cell]]:
         """The rows as they are shown."""
         longest = [
-            max([1.0 if column.kind == "rate" else 0.0, *(abs(row[position] or 0) for row in self.rows)])
+            max(1.0 if column.kind == "rate" else 0.0, *(abs(amount(row[at]) or 0) for row in self.rows))
             if column.has_bar
             else 0
-            for position, column in enumerate(self.columns)
+            for at, column in enumerate(self.columns)
         ]
+        used = self.used
         for row in self.rows:
-            yield [Cell.of(value, column, full) for value, column, full in zip(row, self.columns, longest, strict=True)]
+            yield [Cell.of(row[at], self.columns[at], longest[at]) for at in used]
 
 
 @dataclass(frozen=True)
@@ -163,6 +186,11 @@ class Chart:
         return {"data": escaped(self.traces), "layout": {"height": self.height, **escaped(self.layout)}}
 
 
+def month_axis(days: Sequence[date]) -> dict[str, Any]:
+    """An axis of month-ends: a few of the days themselves, as months."""
+    return {"type": "date", "tickvals": list(days[:: 1 + len(days) // 6]), "tickformat": "%Y-%m"}
+
+
 #: Keys of a figure whose text is Plotly's own mark-up, written in a section and never taken from data.
 TEMPLATES = frozenset({"hovertemplate", "texttemplate"})
 
@@ -182,13 +210,12 @@ def escaped(part: Any) -> Any:
 
 @dataclass(frozen=True)
 class Tile:
-    """A key figure, with its interval and how it changed: (since when, change, kind of change)."""
+    """A key figure, or an estimate, and how it changed: (since when, change, kind of change)."""
 
     title: str
     value: Any
     kind: str
     changes: Sequence[tuple[str, Any, str]] = ()
-    interval: Mapping[str, Any] | None = None
     note: str = ""
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from orchestration.atlas import sections
-from orchestration.atlas.blocks import shown
+from orchestration.atlas.blocks import interval, shown
 from orchestration.atlas.reader import Publication, opened
 
 FOLDER = Path(__file__).parent
@@ -49,7 +49,7 @@ def render(published: Publication) -> str:
     scripts = [get_plotlyjs(), (FOLDER / "atlas.js").read_text(encoding="utf-8")]
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)  # fmt: skip
-    environment.filters["shown"] = shown
+    environment.filters |= {"shown": shown, "interval": interval}
     return environment.get_template("page.html.jinja").render(
         published=published,
         sections=[

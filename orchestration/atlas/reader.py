@@ -30,8 +30,16 @@ MACROS = """
         select micro_segment_id as id_of_card from marts.micro_segments where is_current;
     create temp macro segment(id, label) as {
         'id': case when id in (select id_of_card from segments_with_card) then id end,
-        'label': label
+        'macro': if(contains(label, ' / '), split_part(label, ' / ', 1) || ' / ', ''),
+        'label': substr(label, 1 + if(contains(label, ' / '), instr(label, ' / ') + 2, 0))
     };
+    -- Beside a segment of the same macro-segment, whose name once is enough.
+    create temp macro segment_beside(id, label, other) as
+        struct_update(
+            segment(id, label),
+            macro := if(split_part(label, ' / ', 1) = split_part(other, ' / ', 1), '', segment(id, label).macro)
+        );
+    create temp macro estimate(amount, low, high) as {'value': amount, 'low': low, 'high': high};
     create temp macro short_label(micro, macro) as
         case when starts_with(micro, macro || ' / ') then substr(micro, length(macro) + 4) else micro end;
     create temp macro cause_text(cause) as case

@@ -171,8 +171,8 @@ def test_what_cannot_be_read_is_named_and_leaves_the_old_page(tmp_path: Path) ->
         (-0.0432, "rate_change", MINUS + "4.3\N{NO-BREAK SPACE}%"),
         (12, "change", "+12"),
         (None, "count", NOTHING),
-        ({"low": None, "high": None}, "interval", NOTHING),
-        ({"low": 10, "high": 2000}, "interval", "10 to 2,000"),
+        ({"value": None, "low": None, "high": None}, "money", NOTHING),
+        ({"value": 1500, "low": 10, "high": 2000}, "money", "1,500"),
         ("2025-01", "text", "2025-01"),
     ],
 )

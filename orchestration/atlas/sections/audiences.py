@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from orchestration.atlas.blocks import Column, Grid, Table
+from orchestration.atlas.blocks import Column, Grid, Table, Text
 from orchestration.atlas.reader import Publication
 
 ORDER = 40
@@ -31,9 +31,7 @@ FUNNELS = f"""
         funnel.customers_after,
         funnel.customers_alone,
         funnel.customers_without,
-        nullif(concat_ws(
-            ', ', case when funnel.is_excluded then 'left out' end, case when funnel.is_too_small then 'too small' end
-        ), '')
+        case when funnel.is_too_small then 'too small' end
     from marts.audience_funnel as funnel
     inner join (
         select audience_id, audience, customers
@@ -65,15 +63,19 @@ def blocks(published: Publication) -> list[Any]:
             note="Too small: fewer customers than a macro-segment needs to be shown.",
             search="audiences",
         ),
+        Text(
+            "Step by step: how many customers are left after a step and those before it, how many pass the step alone, "
+            "and how many the audience would have without it."
+        ),
         Grid(
             [
                 Table(
                     audience,
                     (
                         Column("Step"),
-                        Column("Left after it", "count", has_bar=True),
-                        Column("It alone", "count"),
-                        Column("Without it", "count"),
+                        Column("Left", "count", has_bar=True),
+                        Column("Alone", "count"),
+                        Column("Without", "count"),
                         Column("", "flag"),
                     ),
                     steps,

@@ -50,7 +50,7 @@ CAUSES = f"""
         sum(predicted_ltv_365d_before) as value_before,
         sum(predicted_ltv_365d_after) as value_after
     from moves
-    where cause <> 'suppressed'
+    where cause <> 'suppressed' and (step = 'behaviour' or cause <> 'stayed')
     group by cause, step
     order by customers desc, cause, step
 """
@@ -72,8 +72,7 @@ FORECASTS = """
     select
         segment(micro_segment_id, micro_segment),
         customers,
-        predicted_customers,
-        {'low': predicted_customers_low, 'high': predicted_customers_high},
+        estimate(predicted_customers, predicted_customers_low, predicted_customers_high),
         predicted_customers - customers
     from marts.segment_forecasts
     where is_latest and is_published
@@ -181,11 +180,10 @@ def _forecasts(published: Publication) -> Table:
             Column("Segment", "segment"),
             Column("Customers at the month-end", "count"),
             Column("Expected", "count"),
-            Column("95 % interval", "interval"),
             Column("Change", "change"),
         ),
         published.rows(FORECASTS),
         f"No forecast is shown: {known[0][1]}" if known else "There are no two month-ends yet to learn from.",
-        note="If customers move as they did in the month before and the rules stay.",
+        note="With 95 % intervals, if customers move as they did in the month before and the rules stay.",
         rows_at_first=12,
     )

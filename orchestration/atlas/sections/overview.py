@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import Any
 
 from orchestration.atlas.blocks import Chart, Column, Grid, Status, Table, Tile, Tiles, shown
@@ -78,9 +79,9 @@ KEY_FIGURES = """
             as since_year_before
     from compared
 """
-LTV_INTERVAL = """
+LTV_ESTIMATE = """
     select
-        {'low': sum(predicted_ltv_365d_low), 'high': sum(predicted_ltv_365d_high)} as predicted_ltv_interval,
+        estimate(sum(predicted_ltv_365d), sum(predicted_ltv_365d_low), sum(predicted_ltv_365d_high)) as predicted_ltv,
         count(predicted_ltv_365d) as macro_segments,
         count_if(is_ltv_backtested) > 0 as is_ltv_backtested
     from marts.macro_segments
@@ -115,16 +116,21 @@ MACROS = """
     where is_current
     order by customers desc, macro_segment
 """
+EVERYBODY = """
+    select cast(sum(customers) as bigint), cast(sum(predicted_ltv_365d) / sum(customers) as decimal(18, 2))
+    from marts.macro_segments
+    where is_current
+"""
 MOVES = """
     select
         segment(from_micro_segment_id, from_micro_segment),
-        segment(to_micro_segment_id, to_micro_segment),
+        segment_beside(to_micro_segment_id, to_micro_segment, from_micro_segment),
         cause_text(cause),
         customers,
-        greatest(predicted_ltv_365d_before, predicted_ltv_365d_after)
+        greatest(predicted_ltv_365d_before, predicted_ltv_365d_after) as value_moved
     from marts.segment_migrations
-    where period = 'month' and is_latest and cause not in ('stayed', 'suppressed')
-    order by customers desc, from_micro_segment, to_micro_segment, cause, step
+    where period = 'month' and is_latest and step = 'behaviour' and cause not in ('stayed', 'suppressed')
+    order by value_moved desc, customers desc, from_micro_segment, to_micro_segment, cause
     limit 8
 """
 SUPPRESSED = """
@@ -137,8 +143,7 @@ SUPPRESSED = """
 VALUABLE = """
     select
         segment(micro_segment_id, micro_segment),
-        predicted_ltv_365d,
-        {'low': predicted_ltv_365d_low, 'high': predicted_ltv_365d_high},
+        estimate(predicted_ltv_365d, predicted_ltv_365d_low, predicted_ltv_365d_high),
         email_contactable_customers,
         case when not is_ltv_backtested then 'not back-tested' end
     from marts.micro_segments
@@ -206,16 +211,15 @@ def _status(published: Publication) -> Iterator[tuple[str, str]]:
 
 def _tiles(published: Publication) -> Iterator[Tile]:
     found = {figure: values for figure, *values in published.rows(KEY_FIGURES)}
-    interval, macros, is_backtested = published.row(LTV_INTERVAL)
-    ltv_note = "" if is_backtested else "not back-tested yet"
-    if macros > 1:
-        ltv_note = "; ".join(filter(None, ["intervals of macro-segments, added up", ltv_note]))
-    for figure, title, kind, extra in (
-        ("buyers", "Buyers", "count", {}),
-        ("active_buyers", "Active buyers, 365 days", "count", {}),
-        ("net_revenue", "Net revenue, 365 days", "money", {}),
-        ("repeat_share", "Buyers who bought again", "rate", {}),
-        ("predicted_ltv", "Predicted LTV, 365 days", "money", {"interval": interval, "note": ltv_note}),
+    estimate, macros, is_backtested = published.row(LTV_ESTIMATE)
+    notes = ["macro-segments' intervals summed"] if macros > 1 else []
+    notes += [] if is_backtested or not macros else ["not back-tested yet"]
+    for figure, title, kind in (
+        ("buyers", "Buyers", "count"),
+        ("active_buyers", "Active buyers, 365 days", "count"),
+        ("net_revenue", "Net revenue, 365 days", "money"),
+        ("repeat_share", "Buyers who bought again", "rate"),
+        ("predicted_ltv", "Predicted LTV, 365 days", "money"),
     ):
         now, month, year = found.get(figure, (None, None, None))
         change = "points" if kind == "rate" else "rate_change"
@@ -223,7 +227,8 @@ def _tiles(published: Publication) -> Iterator[Tile]:
             (f"since {published.month_end}" if published.month_end else "no month-end before", month, change),
             (f"since {published.year_before}" if published.year_before else "no year before", year, change),
         ]
-        yield Tile(title, now, kind, changes, **(extra if now is not None else {}))
+        value = {**estimate, "value": now} if figure == "predicted_ltv" else now
+        yield Tile(title, value, kind, changes, note="; ".join(notes) if figure == "predicted_ltv" else "")
 
 
 def _treemap(published: Publication) -> Chart:
@@ -231,7 +236,7 @@ def _treemap(published: Publication) -> Chart:
     segments = published.rows(TREEMAP)
     places = {macro: f"macro/{place}" for place, (macro, *_) in enumerate(macros)}
     tiles = [
-        *(("all", "All customers", "", sum(row[1] for row in macros), None),),
+        ("all", "All customers", "", *published.row(EVERYBODY)),
         *((places[macro], macro, "all", customers, value) for macro, customers, value in macros),
         *(
             (f"segment/{segment}" if segment else f"{places[macro]}/rest", label, places[macro], customers, value)
@@ -239,6 +244,9 @@ def _treemap(published: Publication) -> Chart:
         ),
     ]
     ids, labels, parents, sizes, values = zip(*tiles, strict=True)
+    lines = [
+        wrap(label, 13) if parent not in ("", "all") else [label] for label, parent in zip(labels, parents, strict=True)
+    ]
     known = sorted(value for *_, value in segments if value is not None)
     trace = {
         "type": "treemap",
@@ -247,7 +255,7 @@ def _treemap(published: Publication) -> Chart:
         "parents": parents,
         "values": sizes,
         "branchvalues": "total",
-        "customdata": [[shown(value, "money")] for value in values],
+        "customdata": [[shown(value, "money"), *parts] for value, parts in zip(values, lines, strict=True)],
         "marker": {
             "colors": values,
             "colorscale": [[step / 4, f"var(--scale-{step})"] for step in range(5)],
@@ -255,13 +263,20 @@ def _treemap(published: Publication) -> Chart:
             # Few segments are worth many times the others: what is above 95 in 100 of them is of one colour.
             "cmax": known[int(0.95 * (len(known) - 1))] if known else 1,
             "colorbar": {
-                "title": {"text": f"LTV per customer, {published.currency}", "side": "right"},
-                "thickness": 10,
+                "orientation": "h",
+                "title": {"text": f"predicted LTV per customer, {published.currency}", "side": "bottom"},
+                "thickness": 8,
+                "y": 0,
+                "yanchor": "top",
+                "outlinewidth": 0,
             },
             "line": {"width": 1, "color": "var(--surface)"},
             "cornerradius": 3,
         },
-        "texttemplate": "%{label}<br>%{value:,}",
+        # Labels in short lines: whole ones fit few tiles.
+        "texttemplate": [
+            "".join(f"%{{customdata[{at}]}}<br>" for at in range(1, 1 + len(parts))) + "%{value:,}" for parts in lines
+        ],
         "hovertemplate": "%{label}<br>%{value:,} customers<br>%{customdata[0]} "
         + f"{published.currency} predicted LTV per customer<extra></extra>",
         "tiling": {"pad": 2},
@@ -272,9 +287,9 @@ def _treemap(published: Publication) -> Chart:
         f"{len(macros)} macro-segments, split into micro-segments. The table of segments below has the same figures.",
         [trace] if macros else [],
         "No segments: there are fewer customers than a macro-segment needs to be shown.",
-        {"margin": {"l": 0, "r": 0, "t": 0, "b": 0}},
+        {"margin": {"l": 0, "r": 0, "t": 0, "b": 0}, "uniformtext": {"minsize": 10, "mode": "hide"}},
         note="Choose a macro-segment to see what is in it, a micro-segment to open its card.",
-        height=460,
+        height=540,
     )
 
 
@@ -286,12 +301,13 @@ def _moves(published: Publication) -> Table:
             Column("From", "segment"),
             Column("To", "segment"),
             Column("Cause"),
-            Column("Customers", "count", has_bar=True),
-            Column("Predicted LTV", "money"),
+            Column("Customers", "count"),
+            Column("Predicted LTV", "money", has_bar=True),
         ),
         published.rows(MOVES),
         "Nobody has moved, or there is no month-end yet to compare with.",
-        note=f"{hidden:,} customers are in cells too small to be shown." if hidden else "",
+        note="By predicted LTV of those who moved."
+        + (f" {hidden:,} customers are in cells too small to be shown." if hidden else ""),
     )
 
 
@@ -302,13 +318,12 @@ def _lists(published: Publication) -> list[Table]:
             (
                 Column("Segment", "segment"),
                 Column("Predicted LTV", "money", has_bar=True),
-                Column("95 % interval", "interval"),
                 Column("Reachable", "count"),
                 Column("", "flag"),
             ),
             published.rows(VALUABLE),
             "No lifetime value is predicted yet: nobody has ordered, or segments are too small to be shown.",
-            note="Reachable: customers who may be sent e-mail.",
+            note="With its 95 % interval. Reachable: customers who may be sent e-mail.",
         ),
         Table(
             "At risk and valuable",

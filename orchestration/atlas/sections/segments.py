@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from orchestration.atlas.blocks import Card, Cards, Chart, Column, Grid, Table, Terms, Text, Tile, Tiles
+from orchestration.atlas.blocks import Card, Cards, Chart, Column, Grid, Table, Terms, Text, Tile, Tiles, month_axis
 from orchestration.atlas.reader import Publication
 
 ORDER = 20
@@ -29,8 +29,7 @@ SEGMENTS = """
         segments.buyers,
         segments.email_contactable_customers,
         segments.net_revenue_365d,
-        segments.predicted_ltv_365d,
-        {'low': segments.predicted_ltv_365d_low, 'high': segments.predicted_ltv_365d_high},
+        estimate(segments.predicted_ltv_365d, segments.predicted_ltv_365d_low, segments.predicted_ltv_365d_high),
         cast(segments.predicted_ltv_365d / segments.customers as decimal(18, 2)),
         nullif(concat_ws(
             ', ',
@@ -61,9 +60,7 @@ CARDS = f"""
         buyers,
         email_contactable_customers,
         net_revenue_365d,
-        predicted_ltv_365d,
-        predicted_ltv_365d_low,
-        predicted_ltv_365d_high,
+        estimate(predicted_ltv_365d, predicted_ltv_365d_low, predicted_ltv_365d_high),
         is_ltv_backtested,
         row_number() over (
             order by predicted_ltv_365d desc nulls last, customers desc, micro_segment_id
@@ -100,10 +97,9 @@ HORIZONS = f"""
     with {FULL}
     select
         micro_segment_id,
-        horizon_days || ' days',
+        format('{{:,}} days', horizon_days),
         expected_orders,
-        predicted_ltv,
-        {{'low': low, 'high': high}}
+        estimate(predicted_ltv, low, high)
     from (
         {
     " union all ".join(
@@ -129,7 +125,7 @@ MOVES = f"""
         select
             'to' as direction,
             to_micro_segment_id as micro_segment_id,
-            segment(from_micro_segment_id, from_micro_segment) as other,
+            segment_beside(from_micro_segment_id, from_micro_segment, to_micro_segment) as other,
             customers,
             cause,
             step
@@ -138,7 +134,7 @@ MOVES = f"""
         select
             'from' as direction,
             from_micro_segment_id as micro_segment_id,
-            segment(to_micro_segment_id, to_micro_segment) as other,
+            segment_beside(to_micro_segment_id, to_micro_segment, from_micro_segment) as other,
             customers,
             cause,
             step
@@ -153,9 +149,9 @@ MOVES = f"""
     from ends
     semi join full_cards using (micro_segment_id)
     qualify row_number() over (
-        partition by micro_segment_id, direction order by customers desc, other.label, cause, step
+        partition by micro_segment_id, direction order by customers desc, other.macro, other.label, cause, step
     ) <= 6
-    order by micro_segment_id, direction, customers desc, other.label, cause, step
+    order by micro_segment_id, direction, customers desc, other.macro, other.label, cause, step
 """
 LAST_MONTH = """
     select max(previous_snapshot_date), max(snapshot_date)
@@ -173,8 +169,7 @@ PROFILES = f"""
         customers,
         share,
         macro_share,
-        lift,
-        {{'low': lift_low, 'high': lift_high}},
+        estimate(lift, lift_low, lift_high),
         case when is_inferred then 'inferred' end
     from marts.segment_profiles
     semi join full_cards using (micro_segment_id)
@@ -204,15 +199,14 @@ def blocks(published: Publication) -> list[Any]:
                 Column("Reachable", "count"),
                 Column("Net revenue, 365 days", "money"),
                 Column("Predicted LTV, 365 days", "money", has_bar=True),
-                Column("95 % interval", "interval"),
                 Column("LTV per customer", "money"),
                 Column("", "flag"),
             ),
             published.rows(SEGMENTS),
             "There are no segments: all customers together are fewer than a segment needs to be shown.",
             search="segments",
-            note="A segment's name opens its card. Rest: customers whose own values are too rare for a segment. Not "
-            "back-tested: no prediction has come due yet, so the interval is too narrow.",
+            note="With 95 % intervals. A segment's name opens its card. Rest: customers whose own values are too rare "
+            "for a segment. Not back-tested: no prediction has come due yet, so the interval is too narrow.",
         ),
         Cards(_cards(published)),
     ]
@@ -249,7 +243,7 @@ def _by_segment(rows: list[tuple[Any, ...]]) -> defaultdict[str, list[tuple[Any,
 
 
 def _tiles(figures: list[Any]) -> list[Tile]:
-    customers, buyers, reachable, revenue, ltv, low, high, is_backtested = figures
+    customers, buyers, reachable, revenue, ltv, is_backtested = figures
     return [
         Tile("Customers", customers, "count"),
         Tile("Buyers", buyers, "count"),
@@ -257,8 +251,7 @@ def _tiles(figures: list[Any]) -> list[Tile]:
         Tile("Net revenue, 365 days", revenue, "money"),
         Tile(
             "Predicted LTV, 365 days", ltv, "money",
-            interval={"low": low, "high": high} if ltv is not None else None,
-            note="" if is_backtested or ltv is None else "not back-tested yet",
+            note="" if is_backtested or ltv["value"] is None else "not back-tested yet",
         ),
     ]  # fmt: skip
 
@@ -295,7 +288,11 @@ def _sizes(history: list[tuple[Any, ...]], forecasts: list[tuple[Any, ...]]) -> 
         f"From {first[1]:,} customers on {first[0]} to {last[1]:,} on {last[0]}.",
         traces if history else [],
         "No snapshots of this segment.",
-        {"showlegend": False, "yaxis": {"rangemode": "tozero"}},
+        {
+            "showlegend": False,
+            "yaxis": {"rangemode": "tozero"},
+            "xaxis": month_axis([*(row[0] for row in history), *(row[0] for row in forecasts)]),
+        },
         note=note,
         height=220,
     )
@@ -332,7 +329,7 @@ def _values(published: Publication, history: list[tuple[Any, ...]]) -> Chart:
         "Predicted LTV with its interval, and net revenue, at month-ends.",
         traces if known else [],
         "Nothing is predicted for this segment: nobody in it has ordered.",
-        {"yaxis": {"rangemode": "tozero"}},
+        {"yaxis": {"rangemode": "tozero"}, "xaxis": month_axis(dates)},
         height=220,
     )
 
@@ -344,7 +341,6 @@ def _horizons(rows: list[tuple[Any, ...]], is_backtested: bool) -> Table:
             Column("Within"),
             Column("Purchase days", "count"),
             Column("Predicted LTV", "money"),
-            Column("95 % interval", "interval"),
         ),
         rows,
         "Nothing is predicted for this segment: nobody in it has ordered.",
@@ -372,11 +368,10 @@ def _profile(macro: str, rows: list[tuple[Any, ...]]) -> Table:
             Column("Share here", "rate", has_bar=True),
             Column("Share there", "rate", has_bar=True),
             Column("Lift", "times"),
-            Column("95 % interval", "times_interval"),
             Column("", "flag"),
         ),
         rows,
         "Nothing that is known sets these customers apart from the rest of their macro-segment.",
-        note="Shares of customers whose value is known. Lift: how many times as common as in the macro-segment, drawn "
-        "towards 1 where customers are few. Inferred: from behaviour, for most who have it.",
+        note="With 95 % intervals. Shares of customers whose value is known. Lift: how many times as common as in the "
+        "macro-segment, drawn towards 1 where customers are few. Inferred: from behaviour, for most who have it.",
     )

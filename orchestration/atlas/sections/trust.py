@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestration.atlas.blocks import Chart, Column, Grid, Table, Terms
+from orchestration.atlas.blocks import Chart, Column, Grid, Table, Terms, month_axis
 from orchestration.atlas.reader import Publication
 
 ORDER = 60
@@ -204,7 +204,7 @@ def _checks(published: Publication) -> list[Any]:
                 Column("Measured", "number"),
                 Column("Warns at", "number"),
                 Column("Fails at", "number"),
-                Column("Status", "flag"),
+                Column("Status", "status"),
                 Column("Explanation"),
             ),
             published.rows(CHECKS),
@@ -249,7 +249,7 @@ def _foretold(horizon: int, rows: list[tuple[Any, ...]], currency: str) -> Chart
     bound = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     line = {"type": "scatter", "mode": "lines+markers", "x": dates}
     return Chart(
-        f"Net revenue within {horizon} days of a month-end, {currency}",
+        f"Net revenue of the next {horizon} days, {currency}",
         f"Predicted at {len(rows)} month-ends, with 95 % intervals, and what came.",
         [
             {**bound, "x": dates, "y": [row[2] for row in rows]},
@@ -271,7 +271,7 @@ def _foretold(horizon: int, rows: list[tuple[Any, ...]], currency: str) -> Chart
             },
         ],
         "",
-        {"yaxis": {"rangemode": "tozero"}},
+        {"yaxis": {"rangemode": "tozero"}, "xaxis": month_axis(dates)},
     )
 
 
@@ -279,7 +279,7 @@ def _calibration(horizon: int, rows: list[tuple[Any, ...]], currency: str) -> Ch
     dates = rows[0][0]
     deciles = [row[1] for row in rows]
     return Chart(
-        f"Calibration over {horizon} days, by decile, {currency} per buyer",
+        f"The same by decile, {horizon} days, {currency} per buyer",
         f"Mean net revenue predicted on {dates} and what came, by decile of the prediction.",
         [
             {
