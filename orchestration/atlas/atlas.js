@@ -62,7 +62,7 @@ function equip(holder) {
     }),
     text: row.textContent.toLowerCase(),
   }));
-  let limit = Number(holder.dataset.rowsAtFirst);
+  let limit = Math.min(holder.dataset.rowsAtFirst, innerWidth < 600 ? 8 : Infinity);
   let words = [];
 
   function show() {

@@ -188,7 +188,18 @@ class Chart:
 
 def month_axis(days: Sequence[date]) -> dict[str, Any]:
     """An axis of month-ends: a few of the days themselves, as months."""
-    return {"type": "date", "tickvals": list(days[:: 1 + len(days) // 6]), "tickformat": "%Y-%m"}
+    return {"type": "date", "tickvals": list(days[:: 1 + len(days) // 5]), "tickformat": "%Y-%m", "tickangle": 0}
+
+
+def interval_bars(estimates: Sequence[tuple[Any, Any, Any]]) -> dict[str, Any]:
+    """The intervals of a trace of estimates (value, low, high): Plotly takes their distances from the value."""
+    return {
+        "type": "data",
+        "array": [None if high is None else high - value for value, _, high in estimates],
+        "arrayminus": [None if low is None else value - low for value, low, _ in estimates],
+        "thickness": 1,
+        "width": 3,
+    }
 
 
 #: Keys of a figure whose text is Plotly's own mark-up, written in a section and never taken from data.
@@ -210,12 +221,12 @@ def escaped(part: Any) -> Any:
 
 @dataclass(frozen=True)
 class Tile:
-    """A key figure, or an estimate, and how it changed: (since when, change, kind of change)."""
+    """A key figure, or an estimate, and how it changed: (since which day, change, kind of change)."""
 
     title: str
     value: Any
     kind: str
-    changes: Sequence[tuple[str, Any, str]] = ()
+    changes: Sequence[tuple[date | str, Any, str]] = ()
     note: str = ""
 
 

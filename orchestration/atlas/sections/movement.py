@@ -59,10 +59,10 @@ MOVES = f"""
     select
         segment(from_micro_segment_id, from_micro_segment),
         segment(to_micro_segment_id, to_micro_segment),
-        cause_text(cause),
         customers,
         predicted_ltv_365d_before,
-        predicted_ltv_365d_after
+        predicted_ltv_365d_after,
+        cause_text(cause)
     from moves
     where cause <> 'stayed'
     order by customers desc, from_micro_segment, to_micro_segment, cause, step
@@ -113,10 +113,10 @@ def blocks(published: Publication) -> list[Any]:
             (
                 Column("From", "segment"),
                 Column("To", "segment"),
-                Column("Cause"),
                 Column("Customers", "count", has_bar=True),
                 Column("Predicted LTV before", "money"),
                 Column("Predicted LTV after", "money"),
+                Column("Cause"),
             ),
             published.rows(MOVES),
             nothing,

@@ -125,9 +125,9 @@ MOVES = """
     select
         segment(from_micro_segment_id, from_micro_segment),
         segment_beside(to_micro_segment_id, to_micro_segment, from_micro_segment),
-        cause_text(cause),
         customers,
-        greatest(predicted_ltv_365d_before, predicted_ltv_365d_after) as value_moved
+        greatest(predicted_ltv_365d_before, predicted_ltv_365d_after) as value_moved,
+        cause_text(cause)
     from marts.segment_migrations
     where period = 'month' and is_latest and step = 'behaviour' and cause not in ('stayed', 'suppressed')
     order by value_moved desc, customers desc, from_micro_segment, to_micro_segment, cause
@@ -224,8 +224,8 @@ def _tiles(published: Publication) -> Iterator[Tile]:
         now, month, year = found.get(figure, (None, None, None))
         change = "points" if kind == "rate" else "rate_change"
         changes = [
-            (f"since {published.month_end}" if published.month_end else "no month-end before", month, change),
-            (f"since {published.year_before}" if published.year_before else "no year before", year, change),
+            (published.month_end or "the last month-end", month, change),
+            (published.year_before or "a year before", year, change),
         ]
         value = {**estimate, "value": now} if figure == "predicted_ltv" else now
         yield Tile(title, value, kind, changes, note="; ".join(notes) if figure == "predicted_ltv" else "")
@@ -264,7 +264,11 @@ def _treemap(published: Publication) -> Chart:
             "cmax": known[int(0.95 * (len(known) - 1))] if known else 1,
             "colorbar": {
                 "orientation": "h",
-                "title": {"text": f"predicted LTV per customer, {published.currency}", "side": "bottom"},
+                "title": {
+                    "text": f"predicted LTV per customer, {published.currency}",
+                    "side": "bottom",
+                    "font": {"size": 12},
+                },
                 "thickness": 8,
                 "y": 0,
                 "yanchor": "top",
@@ -300,9 +304,9 @@ def _moves(published: Publication) -> Table:
         (
             Column("From", "segment"),
             Column("To", "segment"),
-            Column("Cause"),
             Column("Customers", "count"),
             Column("Predicted LTV", "money", has_bar=True),
+            Column("Cause"),
         ),
         published.rows(MOVES),
         "Nobody has moved, or there is no month-end yet to compare with.",

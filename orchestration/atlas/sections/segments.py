@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from orchestration.atlas.blocks import Card, Cards, Chart, Column, Grid, Table, Terms, Text, Tile, Tiles, month_axis
+from orchestration.atlas.blocks import (
+    Card,
+    Cards,
+    Chart,
+    Column,
+    Grid,
+    Table,
+    Terms,
+    Text,
+    Tile,
+    Tiles,
+    interval_bars,
+    month_axis,
+)
 from orchestration.atlas.reader import Publication
 
 ORDER = 20
@@ -78,20 +91,29 @@ FULL = f"""
         limit {FULL_CARDS}
     )
 """
+# Snapshots in which nobody was in the segment are there too, without figures: lines break off.
 HISTORY = f"""
-    with {FULL}
+    with {FULL},
+    days as (
+        select calendar_date as snapshot_date
+        from marts.calendar
+        where
+            calendar_date = getvariable('as_of')
+            or (is_snapshot and is_month_end and calendar_date >= getvariable('as_of') - interval 3 year)
+    )
     select
-        micro_segment_id,
-        snapshot_date,
-        customers,
-        net_revenue_365d,
-        predicted_ltv_365d,
-        predicted_ltv_365d_low,
-        predicted_ltv_365d_high
-    from marts.micro_segment_snapshots
-    semi join full_cards using (micro_segment_id)
-    where is_latest or (is_month_end and snapshot_date >= getvariable('as_of') - interval 3 year)
-    order by micro_segment_id, snapshot_date
+        full_cards.micro_segment_id,
+        days.snapshot_date,
+        snapshots.customers,
+        snapshots.net_revenue_365d,
+        snapshots.predicted_ltv_365d,
+        snapshots.predicted_ltv_365d_low,
+        snapshots.predicted_ltv_365d_high
+    from full_cards
+    inner join days on days.snapshot_date between full_cards.first_snapshot_date and full_cards.last_snapshot_date
+    left join marts.micro_segment_snapshots as snapshots
+        on full_cards.micro_segment_id = snapshots.micro_segment_id and days.snapshot_date = snapshots.snapshot_date
+    order by full_cards.micro_segment_id, days.snapshot_date
 """
 HORIZONS = f"""
     with {FULL}
@@ -276,16 +298,15 @@ def _sizes(history: list[tuple[Any, ...]], forecasts: list[tuple[Any, ...]]) -> 
                 "mode": "markers",
                 "x": [target],
                 "y": [expected],
-                "error_y": {"type": "data", "array": [high - expected], "arrayminus": [expected - low]},
+                "error_y": interval_bars([(expected, low, high)]),
                 "marker": {"color": "var(--series-2)", "symbol": "diamond"},
                 "hovertemplate": "%{x}: %{y:,.0f} customers expected<extra></extra>",
             }
         )
         note = f"Diamond: {expected:,.0f} customers expected on {target} (95 %: {low:,.0f} to {high:,.0f})."
-    first, last = (history[0], history[-1]) if history else ((None, 0), (None, 0))
     return Chart(
         "Customers",
-        f"From {first[1]:,} customers on {first[0]} to {last[1]:,} on {last[0]}.",
+        "Customers at month-ends" + (f", from {history[0][1]:,} to {history[-1][1]:,}." if history else "."),
         traces if history else [],
         "No snapshots of this segment.",
         {
@@ -299,35 +320,32 @@ def _sizes(history: list[tuple[Any, ...]], forecasts: list[tuple[Any, ...]]) -> 
 
 
 def _values(published: Publication, history: list[tuple[Any, ...]]) -> Chart:
-    known = [row for row in history if row[3] is not None]
-    dates, currency = [row[0] for row in known], published.currency
-    bound = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    dates, currency = [row[0] for row in history], published.currency
     traces = [
-        {**bound, "x": dates, "y": [row[4] for row in known]},
-        {**bound, "x": dates, "y": [row[5] for row in known], "fill": "tonexty", "fillcolor": "var(--band)"},
         {
             "type": "scatter",
             "mode": "lines+markers",
             "x": dates,
-            "y": [row[3] for row in known],
-            "name": "predicted LTV, 365 days, with its 95 % interval",
+            "y": [row[3] for row in history],
+            "error_y": interval_bars([row[3:] for row in history]),
+            "name": "predicted LTV, 95 % interval",
             "line": {"color": "var(--series-1)"},
             "hovertemplate": "%{x}: %{y:,.0f} " + currency + " predicted<extra></extra>",
         },
         {
             "type": "scatter",
             "mode": "lines",
-            "x": [row[0] for row in history],
+            "x": dates,
             "y": [row[2] for row in history],
-            "name": "net revenue, 365 days",
+            "name": "net revenue",
             "line": {"color": "var(--series-2)", "dash": "dot"},
             "hovertemplate": "%{x}: %{y:,.0f} " + currency + " net revenue<extra></extra>",
         },
     ]
     return Chart(
-        f"Value, {currency}",
+        f"Value, 365 days, {currency}",
         "Predicted LTV with its interval, and net revenue, at month-ends.",
-        traces if known else [],
+        traces if any(row[3] is not None for row in history) else [],
         "Nothing is predicted for this segment: nobody in it has ordered.",
         {"yaxis": {"rangemode": "tozero"}, "xaxis": month_axis(dates)},
         height=220,

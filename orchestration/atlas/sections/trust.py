@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestration.atlas.blocks import Chart, Column, Grid, Table, Terms, month_axis
+from orchestration.atlas.blocks import Chart, Column, Grid, Table, Terms, interval_bars, month_axis
 from orchestration.atlas.reader import Publication
 
 ORDER = 60
@@ -246,18 +246,16 @@ def _ltv(published: Publication) -> list[Any]:
 
 def _foretold(horizon: int, rows: list[tuple[Any, ...]], currency: str) -> Chart:
     dates = [row[0] for row in rows]
-    bound = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     line = {"type": "scatter", "mode": "lines+markers", "x": dates}
     return Chart(
         f"Net revenue of the next {horizon} days, {currency}",
         f"Predicted at {len(rows)} month-ends, with 95 % intervals, and what came.",
         [
-            {**bound, "x": dates, "y": [row[2] for row in rows]},
-            {**bound, "x": dates, "y": [row[3] for row in rows], "fill": "tonexty", "fillcolor": "var(--band)"},
             {
                 **line,
                 "y": [row[1] for row in rows],
-                "name": "predicted, with its 95 % interval",
+                "error_y": interval_bars([row[1:4] for row in rows]),
+                "name": "predicted, 95 % interval",
                 "line": {"color": "var(--series-1)"},
                 "hovertemplate": "%{x}: %{y:,.0f} predicted<extra></extra>",
             },
