@@ -106,9 +106,9 @@ function equip(holder) {
 
 // Cards: the address #segment/<id> opens one.
 const dialog = document.querySelector("dialog");
+const cards = new Map([...document.querySelectorAll("template")].map((card) => [card.dataset.address, card]));
 function route() {
-  const id = decodeURIComponent(location.hash.slice(1));
-  const template = id.startsWith("segment/") && document.getElementById(id);
+  const template = cards.get(location.hash.slice(1));
   if (!template) {
     if (dialog.open) dialog.close();
     return;

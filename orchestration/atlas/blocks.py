@@ -188,7 +188,7 @@ class Chart:
 
 def month_axis(days: Sequence[date]) -> dict[str, Any]:
     """An axis of month-ends: a few of the days themselves, as months."""
-    return {"type": "date", "tickvals": list(days[:: 1 + len(days) // 5]), "tickformat": "%Y-%m", "tickangle": 0}
+    return {"type": "date", "tickvals": list(days[:: 1 + len(days) // 4]), "tickformat": "%Y-%m", "tickangle": 0}
 
 
 def interval_bars(estimates: Sequence[tuple[Any, Any, Any]]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ MOVES = f"""
         cause_text(cause)
     from moves
     where cause <> 'stayed'
-    order by customers desc, from_micro_segment, to_micro_segment, cause, step
+    order by cause = 'suppressed', customers desc, from_micro_segment, to_micro_segment, cause, step
     limit 300
 """
 FORECASTS = """
@@ -183,7 +183,7 @@ def _forecasts(published: Publication) -> Table:
             Column("Change", "change"),
         ),
         published.rows(FORECASTS),
-        f"No forecast is shown: {known[0][1]}" if known else "There are no two month-ends yet to learn from.",
+        f"No forecast is shown: {known[0][1]}." if known else "There are no two month-ends yet to learn from.",
         note="With 95 % intervals, if customers move as they did in the month before and the rules stay.",
         rows_at_first=12,
     )
