@@ -62,8 +62,8 @@ class Publication:
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
         self._db = db
         self.as_of, self.currency = self.row("select as_of, reporting_currency from quality.publication")
-        [names, facts] = [db.execute("select * from main._publication").description, db.fetchone()]
-        about = dict(zip([name for name, *_ in names], facts or (), strict=True))
+        names = [name for name, *_ in db.execute("select * from main._publication").description]
+        about = dict(zip(names, self.row("select * from main._publication"), strict=True))
         self.dataset, self.checks_passed = about.get("dataset"), about.get("checks_passed")
         db.execute(MACROS)
         self.month_end, self.quarter_before, self.year_before, self.first_day = self.row(DAYS, as_of=self.as_of)

@@ -14,7 +14,7 @@ from orchestration.settings import PROJECT_DIR
 HOSTILE = (
     "<script>document.title='taken'</script>",
     "<img src=x onerror=document.title='taken'>",
-    "{{ 7*7 }} &amp; <b>B</b>",
+    "{{ 7*7 }} &amp; <b>B</b> %{label}",
 )
 
 

@@ -255,7 +255,10 @@ def _treemap(published: Publication) -> Chart:
         "parents": parents,
         "values": sizes,
         "branchvalues": "total",
-        "customdata": [[shown(value, "money"), *parts] for value, parts in zip(values, lines, strict=True)],
+        "customdata": [
+            [f"{shown(value, 'money')} {published.currency}", *parts]
+            for value, parts in zip(values, lines, strict=True)
+        ],
         "marker": {
             "colors": values,
             "colorscale": [[step / 4, f"var(--scale-{step})"] for step in range(5)],
@@ -281,8 +284,7 @@ def _treemap(published: Publication) -> Chart:
         "texttemplate": [
             "".join(f"%{{customdata[{at}]}}<br>" for at in range(1, 1 + len(parts))) + "%{value:,}" for parts in lines
         ],
-        "hovertemplate": "%{label}<br>%{value:,} customers<br>%{customdata[0]} "
-        + f"{published.currency} predicted LTV per customer<extra></extra>",
+        "hovertemplate": "%{label}<br>%{value:,} customers, each worth %{customdata[0]}<extra></extra>",
         "tiling": {"pad": 2},
         "pathbar": {"thickness": 22},
     }
@@ -323,7 +325,7 @@ def _lists(published: Publication) -> list[Table]:
                 Column("Segment", "segment"),
                 Column("Predicted LTV", "money", has_bar=True),
                 Column("Reachable", "count"),
-                Column("", "flag"),
+                Column("Remark", "flag"),
             ),
             published.rows(VALUABLE),
             "No lifetime value is predicted yet: nobody has ordered, or segments are too small to be shown.",

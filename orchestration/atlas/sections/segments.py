@@ -222,7 +222,7 @@ def blocks(published: Publication) -> list[Any]:
                 Column("Net revenue, 365 days", "money"),
                 Column("Predicted LTV, 365 days", "money", has_bar=True),
                 Column("LTV per customer", "money"),
-                Column("", "flag"),
+                Column("Remark", "flag"),
             ),
             published.rows(SEGMENTS),
             "There are no segments: all customers together are fewer than a segment needs to be shown.",
@@ -330,7 +330,7 @@ def _values(published: Publication, history: list[tuple[Any, ...]]) -> Chart:
             "error_y": interval_bars([row[3:] for row in history]),
             "name": "predicted LTV, 95 % interval",
             "line": {"color": "var(--series-1)"},
-            "hovertemplate": "%{x}: %{y:,.0f} " + currency + " predicted<extra></extra>",
+            "hovertemplate": "%{x}: %{y:,.0f} predicted<extra></extra>",
         },
         {
             "type": "scatter",
@@ -339,7 +339,7 @@ def _values(published: Publication, history: list[tuple[Any, ...]]) -> Chart:
             "y": [row[2] for row in history],
             "name": "net revenue",
             "line": {"color": "var(--series-2)", "dash": "dot"},
-            "hovertemplate": "%{x}: %{y:,.0f} " + currency + " net revenue<extra></extra>",
+            "hovertemplate": "%{x}: %{y:,.0f} net revenue<extra></extra>",
         },
     ]
     return Chart(
@@ -386,7 +386,7 @@ def _profile(macro: str, rows: list[tuple[Any, ...]]) -> Table:
             Column("Share here", "rate", has_bar=True),
             Column("Share there", "rate", has_bar=True),
             Column("Lift", "times"),
-            Column("", "flag"),
+            Column("Remark", "flag"),
         ),
         rows,
         "Nothing that is known sets these customers apart from the rest of their macro-segment.",

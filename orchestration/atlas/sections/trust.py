@@ -286,7 +286,7 @@ def _calibration(horizon: int, rows: list[tuple[Any, ...]], currency: str) -> Ch
                 "x": deciles,
                 "y": [row[position] for row in rows],
                 "marker": {"color": color},
-                "hovertemplate": "decile %{x}: %{y:,.2f} " + f"{name}<extra></extra>",
+                "hovertemplate": "decile %{x}: %{y:,.2f}<extra>%{fullData.name}</extra>",
             }
             for name, position, color in (
                 (f"predicted on {dates}", 2, "var(--series-1)"),
@@ -312,7 +312,7 @@ def _segmentation(published: Publication) -> list[Any]:
                 Column("By RFM groups", "rate"),
                 Column("By macro-segments", "rate"),
                 Column("Adjusted Rand index", "number"),
-                Column("", "flag"),
+                Column("Remark", "flag"),
             ),
             published.rows(SEGMENTATION),
             "There is no month-end yet.",
@@ -329,7 +329,7 @@ def _segmentation(published: Publication) -> list[Any]:
                 Column("Weighted error", "rate"),
                 Column("Had sizes stayed", "rate"),
                 Column("In the 95 % interval", "rate"),
-                Column("", "flag"),
+                Column("Remark", "flag"),
             ),
             published.rows(FORECASTS),
             "No forecast has come due yet.",

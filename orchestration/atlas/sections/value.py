@@ -121,7 +121,7 @@ def _revenue(published: Publication) -> Chart:
                 "x": [row[0] for row in months],
                 "y": [row[position] for row in months],
                 "marker": {"color": color},
-                "hovertemplate": "%{x|%Y-%m}: %{y:,.0f} " + f"{published.currency}, {name}<extra></extra>",
+                "hovertemplate": "%{x|%Y-%m}: %{y:,.0f}<extra>%{fullData.name}</extra>",
             }
             for name, position, color in parts
             if any(row[position] for row in months)
