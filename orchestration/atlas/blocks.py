@@ -22,24 +22,23 @@ def _changed(value: Any, text: str) -> str:
 #: may be an estimate with its interval, {value, low, high}.
 FORMATS = {
     "text": str,
-    "code": str,
     "flag": str,
     "status": str,
     "segment": lambda value: value["label"],
     "date": date.isoformat,
     "month": lambda value: value.isoformat()[:7],
     "count": lambda value: f"{value:,.0f}",
-    "change": lambda value: _changed(value, f"{value:,.0f}"),
+    "change": lambda value: _changed(value, f"{value:z,.0f}"),
     "money": lambda value: f"{value:,.0f}",
     "cents": lambda value: f"{value:,.2f}",
     "number": lambda value: f"{value:,.2f}",
     "times": lambda value: f"{value:,.1f}\N{MULTIPLICATION SIGN}",
     "rate": lambda value: f"{100 * value:,.1f}{SPACE}%",
-    "rate_change": lambda value: _changed(value, f"{100 * value:,.1f}{SPACE}%"),
-    "points": lambda value: _changed(value, f"{100 * value:,.1f}{SPACE}points"),
+    "rate_change": lambda value: _changed(value, f"{100 * value:z,.1f}{SPACE}%"),
+    "points": lambda value: _changed(value, f"{100 * value:z,.1f}{SPACE}points"),
     "trend": lambda value: f"{value[0]:,} to {value[-1]:,}",
 }
-TEXTS = frozenset({"text", "code", "flag", "status", "segment", "date", "month"})
+TEXTS = frozenset({"text", "flag", "status", "segment", "date", "month"})
 MONEY = frozenset({"money", "cents"})
 
 

@@ -46,7 +46,7 @@ def write(publication: Path, target: Path) -> None:
 
 def render(published: Publication) -> str:
     """The page as HTML."""
-    scripts = [get_plotlyjs(), (FOLDER / "atlas.js").read_text(encoding="utf-8")]
+    scripts = [compiled_once(get_plotlyjs()), (FOLDER / "atlas.js").read_text(encoding="utf-8")]
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     environment.filters |= {"shown": shown, "interval": interval}
@@ -59,6 +59,15 @@ def render(published: Publication) -> str:
         scripts=[Markup(script) for script in scripts],  # noqa: S704
         script_hashes=[b64encode(sha256(script.encode()).digest()).decode() for script in scripts],
     )
+
+
+def compiled_once(plotly: str) -> str:
+    """Plotly's script with its one big function in brackets: browsers then compile it where it stands, instead of
+    skimming it first and compiling it when it is called. A script of another form is left as it is."""
+    opening, closing = "this, () => {\n", "return Plotly;\n}));"
+    if plotly.count(opening) != 1 or plotly.count(closing) != 1:
+        return plotly
+    return plotly.replace(opening, "this, (() => {\n").replace(closing, "return Plotly;\n})));")
 
 
 def discover() -> list[Any]:

@@ -40,8 +40,6 @@ MACROS = """
             macro := if(split_part(label, ' / ', 1) = split_part(other, ' / ', 1), '', segment(id, label).macro)
         );
     create temp macro estimate(amount, low, high) as {'value': amount, 'low': low, 'high': high};
-    create temp macro short_label(micro, macro) as
-        case when starts_with(micro, macro || ' / ') then substr(micro, length(macro) + 4) else micro end;
     create temp macro cause_text(cause) as case
         when cause = 'suppressed' then 'too few to be shown'
         when cause in ('new', 'became known', 'renamed', 'returned', 'merged', 'left', 'stayed') then cause

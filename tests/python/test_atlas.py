@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from plotly.offline import get_plotlyjs
 
 from made_up_publication import HOSTILE, publish_nothing, publish_segments
 from orchestration.atlas import page as atlas_page
@@ -142,6 +143,7 @@ def test_what_cannot_be_read_is_named_and_leaves_the_old_page(tmp_path: Path) ->
     ("value", "kind", "text"),
     [
         (1234567, "money", "1,234,567"),
+        (-0.0001, "rate_change", "0.0\N{NO-BREAK SPACE}%"),
         (-0.0432, "rate_change", MINUS + "4.3\N{NO-BREAK SPACE}%"),
         (12, "change", "+12"),
         (None, "count", NOTHING),
@@ -177,6 +179,12 @@ def test_a_page_holds_no_mark_up_from_data(written: Path) -> None:
     assert "<script>document.title" not in html
     assert "<img" not in html.split("</style>")[1].split("<script>/**")[0]
     assert "{{ 7*7 }} &amp;amp; &lt;b&gt;B&lt;/b&gt; %{label}" in html
+
+
+def test_plotly_is_compiled_once() -> None:
+    script = get_plotlyjs()
+    assert len(atlas_page.compiled_once(script)) == len(script) + 2
+    assert atlas_page.compiled_once("another form") == "another form"
 
 
 def contrast(one: str, two: str) -> float:

@@ -95,7 +95,7 @@ TREEMAP = f"""
     with segments as (
         select
             *,
-            short_label(micro_segment, macro_segment) as label,
+            segment(micro_segment_id, micro_segment).label as label,
             row_number() over (order by customers desc, micro_segment_id) <= {LARGEST_TILES} as is_shown
         from marts.micro_segments
         where is_current
