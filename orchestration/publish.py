@@ -167,7 +167,7 @@ def differences(settings: Settings) -> list[str]:
         ).fetchall()
         different = []
         for schema, table, columns in tables:
-            name, listed = f"{quoted(schema)}.{quoted(table)}", ", ".join(map(_quoted, columns))
+            name, listed = f"{quoted(schema)}.{quoted(table)}", ", ".join(map(quoted, columns))
             sums = [
                 connection.execute(f"select count(*), sum(hash({listed})) from {database}.{name}").fetchall()
                 for database in ("publication", "warehouse")

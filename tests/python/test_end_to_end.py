@@ -22,7 +22,7 @@ import pytest
 from scipy.special import hyp2f1
 
 from hostile import as_line, parquet_table
-from orchestration import datasets, dbt
+from orchestration import atlas, datasets, dbt
 from orchestration.errors import StrataError
 from orchestration.rollback import rollback
 from orchestration.settings import PROJECT_DIR
@@ -124,6 +124,15 @@ def test_a_shop_with_nothing_but_orders_has_nothing_invented(shop: Rehearsal) ->
     assert published(shop, "select count(*) from marts.micro_segments") == [(0,)]
     assert published(shop, "select count(*) from quality.ltv_fits where is_used") == [(0,)]
     assert published(shop, "select campaign_id, store_id, coupon from marts.orders") == [(None, None, None)]
+
+
+def test_a_shop_with_nothing_but_orders_has_its_atlas(shop: Rehearsal, tmp_path: Path) -> None:
+    atlas.write(shop.settings.published / "strata.duckdb", tmp_path / "atlas.html")
+    html = (tmp_path / "atlas.html").read_text()
+    assert "<h1>shop</h1>" in html
+    assert "revenue reconciled with the messages" in html
+    assert "75 <small>USD</small>" in html
+    assert "No segments: there are fewer customers than a macro-segment needs to be shown." in html
 
 
 def test_a_refresh_with_nothing_new_writes_nothing(shop: Rehearsal) -> None:
