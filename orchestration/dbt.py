@@ -132,7 +132,7 @@ def build(
     runner = dbtRunner(manifest=parsed, callbacks=[watcher.on_event] if watcher else [])
     arguments = [
         *("build", *arguments_of(settings), "--vars", json.dumps(variables, default=str)),
-        *("--exclude-resource-type", "unit_test"),
+        *("--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure"),
         *(() if tests else ("--exclude-resource-type", "test")),
     ]
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from orchestration import publish
 from orchestration.dbt import arguments_of
 from orchestration.errors import StrataError
-from orchestration.settings import Settings
+from orchestration.settings import PROJECT_DIR, Settings
 
 
 def write_docs(settings: Settings) -> Path:
@@ -25,12 +25,13 @@ def write_docs(settings: Settings) -> Path:
 
     # Apart from the refresh's files: another target is another parse. Not compiled: SQL with a run's paths stays out.
     target = settings.home / "target" / "docs"
-    done = dbtRunner().invoke([
-        *("docs", "generate", *arguments_of(settings), "--target-path", str(target)),
-        *("--target", "published", "--static", "--no-compile"),
-    ])  # fmt: skip
+    options = [*arguments_of(settings), "--target-path", str(target), "--target", "published"]
+    done = dbtRunner().invoke(["parse", *options])
+    if done.success:
+        done = dbtRunner(manifest=done.result).invoke(["docs", "generate", *options, "--static", "--no-compile"])
     if not done.success:
-        raise StrataError(f"dbt can't document the project: {done.exception or 'see logs/dbt.log'}")
-    page = settings.published / "docs.html"
-    (target / "static_index.html").replace(page)
+        raise StrataError(f"dbt can't document the project: {done.exception}")
+    page, made = settings.published / "docs.html", target / "static_index.html"
+    made.write_text(made.read_text(encoding="utf-8").replace(str(PROJECT_DIR), "."), encoding="utf-8")
+    made.replace(page)
     return page

@@ -1,7 +1,7 @@
 -- What is a buyer worth, by the source that brought the first visit and by the quarter of the first order?
 select
     acquisition_source,
-    date_trunc('quarter', cohort_month) as cohort_quarter,
+    cast(date_trunc('quarter', cohort_month) as date) as cohort_quarter,
     count(*) as buyers,
     round(avg(net_revenue), 2) as net_revenue_per_buyer,
     round(avg(predicted_ltv_365d), 2) as predicted_ltv_365d_per_buyer,

@@ -4,8 +4,8 @@ select
     sales_channel,
     count_if(order_number = 1) as first_orders,
     count_if(order_number > 1) as repeat_orders,
-    sum(net_revenue) filter (where order_number = 1) as net_revenue_new,
-    sum(net_revenue) filter (where order_number > 1) as net_revenue_repeat,
+    sum(if(order_number = 1, net_revenue, 0)) as net_revenue_new,
+    sum(if(order_number > 1, net_revenue, 0)) as net_revenue_repeat,
     round(net_revenue_repeat / nullif(sum(net_revenue), 0), 3) as repeat_share
 from marts.orders inner join marts.calendar on order_date = calendar_date
 where order_number is not null

@@ -1,6 +1,6 @@
 -- Why did October's figure change after it was closed: what was posted later about its orders, and when?
 select
-    date_trunc('month', received_date) as posted_in,
+    cast(date_trunc('month', received_date) as date) as posted_in,
     entry_type,
     count(*) as entries,
     sum(orders) as orders,

@@ -17,7 +17,8 @@ def dead_ends(text: str, folder: Path) -> list[str]:
     """What a page names and isn't there: targets of make and files of the project in its code, and relative links."""
     code = "\n".join(block or span for block, span in re.findall(r"```(.*?)```|`([^`\n]+)`", text, flags=re.DOTALL))
     commands = re.findall(r"\bmake (?:-C \S+ )?(?:[A-Z_]+=\S+ )*([a-z][a-z-]*)", code)
-    files = re.findall(r"(?<![\w/])(?:deploy|docs|examples|macros|models|orchestration|seeds|tests)/[\w/.-]+\.\w+", code)
+    folders = "deploy|docs|examples|macros|models|orchestration|seeds|tests"
+    files = re.findall(rf"(?<![\w/])(?:{folders})/[\w/.-]+\.\w+", code)
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
     return [
         *(f"make {command}" for command in commands if command not in TARGETS),
