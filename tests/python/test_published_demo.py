@@ -76,7 +76,10 @@ def answers(demo: Rehearsal, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         ["query", "--quiet", "--metrics", ",".join(metrics), "--group-by", grouping, "--csv", f"{grouping}.csv"]
         for grouping, metrics in groupings.items()
     ]
-    own = {"DBT_TARGET": "published", "DATASET": demo.settings.dataset, "STRATA_HOME": str(demo.settings.home)}
+    own = {
+        "DBT_TARGET": "published", "DBT_PROJECT_DIR": str(folder), "DATASET": demo.settings.dataset,
+        "STRATA_HOME": str(demo.settings.home),
+    }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", MF, json.dumps(commands)],
         cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, check=False,
