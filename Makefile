@@ -34,7 +34,7 @@ $(INSTALLED): requirements.lock
 	@$(PYTHON) -m venv --without-pip .venv
 	@test -x $(UV) || $(PYTHON) -m venv .venv/uv
 	@.venv/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock
 	@touch $@
 
 refresh: $(INSTALLED) ## raw events -> tested, published marts (DATASET=demo unless set)

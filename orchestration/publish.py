@@ -139,6 +139,34 @@ def publish(
     return Publication(path=path, row_counts=row_counts, seconds=time.monotonic() - started)
 
 
+def differences(settings: Settings) -> list[str]:
+    """Tables whose rows differ between the publication and the warehouse it was made from; empty where none does.
+
+    Rows are compared as multisets, by sums over hashes of 64 bits. Raises StrataError where there is no publication.
+    """
+    path = Path(os.path.realpath(settings.published / LINK))
+    if not path.is_file():
+        raise StrataError(f"Nothing is published for {settings.dataset!r}.")
+    with closing(duckdb.connect()) as connection:
+        _attach_warehouse(connection, settings)
+        connection.execute(f"attach {_text(str(path))} as publication (read_only)")
+        tables = connection.execute(
+            "select schema_name, table_name, list(column_name) from duckdb_columns() "
+            "where database_name = 'publication' and list_contains($schemas, schema_name) group by all order by all",
+            {"schemas": list(PUBLIC_SCHEMAS)},
+        ).fetchall()
+        different = []
+        for schema, table, columns in tables:
+            name, listed = f"{_quoted(schema)}.{_quoted(table)}", ", ".join(map(_quoted, columns))
+            sums = [
+                connection.execute(f"select count(*), sum(hash({listed})) from {database}.{name}").fetchall()
+                for database in ("publication", "warehouse")
+            ]
+            if sums[0] != sums[1]:
+                different.append(f"{schema}.{table}")
+    return different
+
+
 def current(settings: Settings) -> dict[str, Any] | None:
     """The facts of the publication that readers see now; None when there is none, or its file is gone or unreadable."""
     path = Path(os.path.realpath(settings.published / LINK))
