@@ -17,7 +17,7 @@ OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup refresh rebuild check forget propose-layers diff-rules explain rollback sql open test lint lint-python lint-sql lint-dbt lint-spark \
+.PHONY: help setup refresh rebuild check forget propose-layers diff-rules explain rollback sql open docs test lint lint-python lint-sql lint-dbt lint-spark \
 	dev bench bench-ltv bench-segments clean lock
 
 help: ## this list
@@ -71,6 +71,9 @@ sql: $(INSTALLED) ## DuckDB's shell on the published marts, read-only (DATASET; 
 open: $(INSTALLED) ## the atlas in the browser (DATASET)
 	@$(BIN)/python -m orchestration open $${DATASET:+--dataset "$$DATASET"}
 
+docs: $(INSTALLED) ## the models, columns and metrics of a data set as one page, by dbt (DATASET)
+	@$(BIN)/python -m orchestration docs $${DATASET:+--dataset "$$DATASET"}
+
 test: $(INSTALLED) ## all tests (SLOW=1: also those that take minutes)
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(if $(SLOW),,-m "not slow")
 
@@ -110,4 +113,4 @@ clean: ## remove build files and caches; with DATASET=..., all that was made for
 
 lock: $(INSTALLED) ## resolve pyproject.toml anew and write requirements.lock
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-		--no-header --group dev --group datasets pyproject.toml -o requirements.lock
+		--no-header --group dev --group datasets --group metrics pyproject.toml -o requirements.lock

@@ -145,6 +145,14 @@ def explain(
 
 
 @app.command()
+def docs(dataset: Dataset = "demo") -> None:
+    """Write dbt's documentation of the models, columns and metrics as one page."""
+    from orchestration.docs import write_docs
+
+    print(write_docs(Settings.of(dataset)))
+
+
+@app.command()
 def clean(dataset: Dataset) -> None:
     """Remove a data set's warehouse, publications and manifest, and what was generated for it."""
     from orchestration.refresh import clean as run

@@ -164,7 +164,7 @@ def build(
     runner = dbtRunner(manifest=parsed, callbacks=callbacks)
     arguments = [
         *("build", *arguments_of(settings), "--vars", json.dumps(variables, default=str)),
-        *("--exclude-resource-type", "unit_test"),
+        *("--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure"),
         *(() if tests else ("--exclude-resource-type", "test")),
     ]
     try:

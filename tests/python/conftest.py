@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestration import dbt
+from rehearsal import Rehearsal, published_demo
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +24,12 @@ def no_database_of_the_user() -> Iterator[None]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for warehouses, one per worker: dbt parses the project once in it."""
     return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def demo(home: Path) -> Rehearsal:
+    """The demo shop, published, one per worker. Nothing writes to it."""
+    return published_demo(home)
 
 
 @pytest.fixture
