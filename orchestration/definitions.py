@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 from dagster import (
     AssetCheckExecutionContext,
+    AssetCheckKey,
     AssetCheckResult,
     AssetCheckSeverity,
     AssetCheckSpec,
@@ -53,7 +54,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from orchestration import alerts, checks, datasets, dbt, publish, raw_files
-from orchestration.errors import RetryableError, StrataError
+from orchestration.errors import RetryableError
 from orchestration.refresh import (
     Stopwatch,
     build,
@@ -116,29 +117,34 @@ class Translator(DagsterDbtTranslator):
         return DAYS if dbt_resource_props["original_file_path"].startswith(FACTS) else None
 
 
-def with_tests_attached(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The manifest with each test of several models attached to the one furthest down, whose check it then is."""
-    depth: dict[str, int] = {}
+def depths_of(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """How far down each node is; one is always further down than those that it reads."""
+    depths: dict[str, int] = {}
 
     def depth_of(unique_id: str) -> int:
-        if unique_id not in depth:
+        if unique_id not in depths:
             parents = manifest["nodes"].get(unique_id, {}).get("depends_on", {}).get("nodes", [])
-            depth[unique_id] = 1 + max(map(depth_of, parents), default=0)
-        return depth[unique_id]
+            depths[unique_id] = 1 + max(map(depth_of, parents), default=0)
+        return depths[unique_id]
 
-    for node in manifest["nodes"].values():
-        if node["resource_type"] == "test" and not node.get("attached_node"):
-            node["attached_node"] = max(node["depends_on"]["nodes"], key=lambda one: (depth_of(one), one))
-    return manifest
+    for unique_id in manifest["nodes"]:
+        depth_of(unique_id)
+    return depths
 
 
-MANIFEST = with_tests_attached(dbt.project_manifest(SETTINGS))
+MANIFEST = dbt.project_manifest(SETTINGS)
+DEPTHS = depths_of(MANIFEST)
 TRANSLATOR = Translator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+#: What is published, those that others read first.
 PUBLIC = [
     TRANSLATOR.get_asset_key(node)
-    for node in MANIFEST["nodes"].values()
+    for unique_id, node in sorted(MANIFEST["nodes"].items(), key=lambda one: (DEPTHS[one[0]], one[0]))
     if node["resource_type"] == "model" and node["schema"] in publish.PUBLIC_SCHEMAS
 ]
+for one in MANIFEST["nodes"].values():
+    # A test of several models is a check of the one furthest down.
+    if one["resource_type"] == "test" and not one.get("attached_node"):
+        one["attached_node"] = max(one["depends_on"]["nodes"], key=lambda name: (DEPTHS.get(name, 0), name))
 
 
 def result_of(node: dbt.NodeResult) -> MaterializeResult | AssetCheckResult | None:
@@ -167,7 +173,7 @@ def told() -> Iterator[None]:
         yield
     except (RetryableError, OSError, duckdb.IOException):
         raise
-    except StrataError as error:
+    except Exception as error:
         raise Failure(str(error), allow_retries=False) from error
 
 
@@ -234,12 +240,16 @@ def dbt_models(context: AssetExecutionContext, config: Build) -> Iterator[Any]:
     thread = threading.Thread(target=work, name="dbt")
     thread.start()
     keys, check_keys = context.selected_asset_keys, context.selected_asset_check_keys
-    for node in iter(results.get, None):
-        found = result_of(node)
-        is_check = isinstance(found, AssetCheckResult)
-        if found and (found.asset_check_key in check_keys if is_check else found.asset_key in keys):
-            yield found
-    thread.join()
+    try:
+        for node in iter(results.get, None):
+            found = result_of(node)
+            if isinstance(found, AssetCheckResult):
+                if AssetCheckKey(found.asset_key, found.check_name) in check_keys:
+                    yield found
+            elif found and found.asset_key in keys:
+                yield found
+    finally:
+        thread.join()
     with told():
         if failures:
             raise failures[0]
