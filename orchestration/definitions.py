@@ -25,6 +25,7 @@ from dagster import (
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
+    AssetMaterialization,
     AssetSelection,
     BackfillPolicy,
     Backoff,
@@ -48,12 +49,11 @@ from dagster import (
     schedule,
     sensor,
 )
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from orchestration import alerts, checks, datasets, dbt, publish, raw_files
-from orchestration.errors import Busy, StrataError
+from orchestration.errors import RetryableError, StrataError
 from orchestration.refresh import Stopwatch, build, publish_warehouse, take_in, writing
 from orchestration.rules import find_folder, read_rules
 from orchestration.settings import Settings
@@ -78,7 +78,8 @@ def first_day() -> date:
 
 #: Folders whose tables are posted by received date.
 FACTS = ("models/staging/messages/", "models/intermediate/facts/")
-#: Dagster writes an event per asset and day, so a long first load is not spelled out day by day.
+#: Days that a run tells of beside its own partition, at most: Dagster stores an event for every asset and day, and a
+#: first load of a year would write thousands.
 MOST_DAYS = 31
 DAYS = DailyPartitionsDefinition(start_date=first_day().isoformat(), timezone=TIMEZONE)
 #: A lock that is held too long, a full or slow disk, a server that is away: these pass. What a user has to put right
@@ -156,7 +157,7 @@ def told() -> Iterator[None]:
     """Say what a user has to put right without trying it again; what may pass is left to the retries."""
     try:
         yield
-    except (Busy, OSError, duckdb.IOException):
+    except (RetryableError, OSError, duckdb.IOException):
         raise
     except StrataError as error:
         raise Failure(str(error), allow_retries=False) from error
@@ -202,8 +203,8 @@ def dbt_models(context: AssetExecutionContext, config: Build) -> Iterator[Any]:
 
     The selection decides what is told, not what is computed: figures of different days never stand side by side.
     """
-    days = context.partition_time_window if context.has_partition_key or context.has_partition_key_range else None
-    rebuild_from = days.start.date() if days and config.is_rebuild else None
+    is_partitioned = context.has_partition_key or context.has_partition_key_range
+    rebuild_from = context.partition_time_window.start.date() if is_partitioned and config.is_rebuild else None
     results: queue.SimpleQueue[dbt.NodeResult | None] = queue.SimpleQueue()
     failures: list[BaseException] = []
     done: list[Any] = []
@@ -236,6 +237,13 @@ def dbt_models(context: AssetExecutionContext, config: Build) -> Iterator[Any]:
             raise failures[0]
     for note in done[0].notes:
         context.log.warning(note)
+    window = done[0].window
+    days = [window.run_from + timedelta(days=n) for n in range((window.run_to - window.run_from).days + 1)]
+    for day in days if len(days) <= MOST_DAYS else []:
+        if not context.has_partition_key or day.isoformat() != context.partition_key:
+            for spec in dbt_models.specs:
+                if spec.partitions_def and spec.key in keys:
+                    context.log_event(AssetMaterialization(spec.key, partition=day.isoformat()))
     if done[0].manifest is None:  # nothing was new: the tables are what this run would have made
         yield from (MaterializeResult(asset_key=key, metadata={"is_new": False}) for key in PUBLIC if key in keys)
 
@@ -328,8 +336,8 @@ rebuild_job = define_asset_job(
     selection=AssetSelection.all(),
     config={"ops": {"dbt_models": {"config": {"is_rebuild": True}}}},
     executor_def=in_process_executor,
-    description="Compute anew everything from the first of the chosen received dates on, and publish it. From the "
-    "first date on it is a full rebuild, with the manifest.",
+    description="Compute anew everything from the chosen received date on, and publish it; from the first one on it is "
+    "a full rebuild, with the manifest. One day is enough: those after it are always part of it.",
 )
 freshness_job = define_asset_job(
     "check_freshness",
@@ -339,19 +347,10 @@ freshness_job = define_asset_job(
 )
 
 
-def new_days(now: datetime) -> tuple[str, str]:
-    """First and last received date that a refresh at `now` (aware) would take in, at most MOST_DAYS of them."""
-    last = now.astimezone(ZoneInfo(TIMEZONE)).date() - timedelta(days=1)
-    closed_through, _ = raw_files.read_manifest(SETTINGS)
-    first = min(closed_through + timedelta(days=1), last) if closed_through else last
-    return max(first, last - timedelta(days=MOST_DAYS - 1)).isoformat(), last.isoformat()
-
-
 def refresh_request(now: datetime, run_key: str | None = None) -> RunRequest:
-    """A run of the job `refresh` over the days that are new."""
-    first, last = new_days(now)
-    tags = {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
-    return RunRequest(job_name="refresh", run_key=run_key, tags=tags)
+    """A run of the job `refresh` at `now` (aware): all that is new up to yesterday, whose day is its partition."""
+    yesterday = now.astimezone(ZoneInfo(TIMEZONE)).date() - timedelta(days=1)
+    return RunRequest(job_name="refresh", run_key=run_key, partition_key=yesterday.isoformat())
 
 
 @schedule(job=refresh_job, cron_schedule="0 4 * * *", execution_timezone=TIMEZONE)

@@ -5,5 +5,5 @@ class StrataError(Exception):
     """Something the user can put right: the message says what, where and what to do next. Shown without a traceback."""
 
 
-class Busy(StrataError):
-    """Somebody else holds what is needed; it may be free again later."""
+class RetryableError(StrataError):
+    """What may pass by itself, such as a server that is away or a lock that somebody holds: try again later."""

@@ -138,8 +138,8 @@ def books_of_publication(settings: Settings) -> tuple[Books, date]:
     _, facts_version, rules_version, _ = published["state"].split()
     if (books.facts_version, books.rules_version, latest) != (facts_version, rules_version, as_of):
         raise StrataError(
-            f"The warehouse of {settings.dataset!r} is not the one that was published: a refresh has not finished. "
-            f"`make refresh DATASET={settings.dataset}` first."
+            f"The warehouse of {settings.dataset!r} is not the one that is published: a refresh has not finished, or "
+            f"the publication was rolled back. `make refresh DATASET={settings.dataset}` first."
         )
     return books, as_of
 
@@ -287,6 +287,8 @@ def refresh(
         done.notes += notes
         done.published = publish_warehouse(settings, done.manifest)
         clock.lap("publication")
+        publish_elsewhere(settings)
+        clock.lap("atlas and PostgreSQL" if os.environ.get("STRATA_POSTGRES") else "atlas")
     return done
 
 
@@ -315,6 +317,7 @@ def rebuild(settings: Settings, *, rules: str | None, own_raw: bool, now: dateti
         shutil.rmtree(file) if file.is_dir() else file.unlink()
     done = build(settings, Stopwatch(), rules=rules, own_raw=own_raw, now=now, progress=progress)
     publish_warehouse(settings, done.manifest)
+    publish_elsewhere(settings)
 
 
 def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: datetime) -> Path:
@@ -454,11 +457,29 @@ def publish_warehouse(settings: Settings, manifest: Mapping[str, Any] | None = N
     published = publish.current(settings)
     if published and published["run_id"] == books.run_id:
         return None
+    if books.run_id in publish.kept_runs(settings):  # rolled back since, or killed before the links had moved
+        publish.point_back(settings, books.run_id)
+        return settings.published / publish.LINK
     checks.refuse_errors(checks.of_figures(settings.warehouse))
     facts = {"state": books.state, "as_of": books.state.split()[0], "checks_passed": books.checks_passed}
     return publish.publish(
         settings, manifest=manifest or dbt.project_manifest(settings), run_id=books.run_id, facts=facts
     ).path
+
+
+def publish_elsewhere(settings: Settings) -> None:
+    """Make what is made of a publication, where it isn't there yet: the atlas, and PostgreSQL where it is configured.
+
+    The caller holds the lock.
+    """
+    if not publish.has_atlas(settings):
+        from orchestration import atlas  # imported late: it takes half a second
+
+        publish.add_atlas(settings, atlas.write)
+    if os.environ.get("STRATA_POSTGRES"):
+        from orchestration.postgres import publish_postgres  # imported late: it takes half a second
+
+        publish_postgres(settings)
 
 
 class Stopwatch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,14 @@ import pytest
 
 from orchestration import dbt
 from rehearsal import Rehearsal, published_demo
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_database_of_the_user() -> Iterator[None]:
+    """Refreshes of tests load nothing into the PostgreSQL of whoever runs them."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("STRATA_POSTGRES", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

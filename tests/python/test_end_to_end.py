@@ -22,8 +22,9 @@ import pytest
 from scipy.special import hyp2f1
 
 from hostile import as_line, parquet_table
-from orchestration import datasets, dbt
+from orchestration import atlas, datasets, dbt
 from orchestration.errors import StrataError
+from orchestration.rollback import rollback
 from orchestration.settings import PROJECT_DIR
 from rehearsal import Rehearsal
 
@@ -125,12 +126,40 @@ def test_a_shop_with_nothing_but_orders_has_nothing_invented(shop: Rehearsal) ->
     assert published(shop, "select campaign_id, store_id, coupon from marts.orders") == [(None, None, None)]
 
 
+def test_a_shop_with_nothing_but_orders_has_its_atlas(shop: Rehearsal, tmp_path: Path) -> None:
+    atlas.write(shop.settings.published / "strata.duckdb", tmp_path / "atlas.html")
+    html = (tmp_path / "atlas.html").read_text()
+    assert "<h1>shop</h1>" in html
+    assert "revenue reconciled with the messages" in html
+    assert "75 <small>USD</small>" in html
+    assert "No segments: there are fewer customers than a macro-segment needs to be shown." in html
+
+
 def test_a_refresh_with_nothing_new_writes_nothing(shop: Rehearsal) -> None:
     before = fingerprints(shop)
     started = time.process_time()
     assert shop.refresh(NOW).published is None
     assert time.process_time() - started < 3
     assert fingerprints(shop) == before
+
+
+def test_a_rollback_holds_until_the_next_refresh_also_with_nothing_new(shop: Rehearsal) -> None:
+    """Twice back: to the state of another day, and to the very state that the warehouse is in."""
+
+    def state() -> tuple[Any, ...]:
+        [row] = published(shop, "select (select as_of from main._publication), refunded_revenue from marts.orders")
+        return row
+
+    today, before = state(), ("2025-05-03", 0)
+    assert shop.refresh(NOW, as_of=date(2025, 5, 3)).published
+    assert shop.refresh(NOW).published
+    assert state() == today != before
+    for expected in (before, today):
+        rollback(shop.settings)
+        assert state() == expected
+    assert shop.refresh(NOW).published, "the newest publication is not the one that stands"
+    assert state() == today
+    assert shop.refresh(NOW).published is None
 
 
 # ---- what can be wrong with the files

@@ -1,0 +1,1 @@
+"""The sections of the atlas, one file each: `ORDER`, `TITLE` and `blocks(publication)`."""
