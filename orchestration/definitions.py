@@ -54,7 +54,15 @@ from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
 from orchestration import alerts, checks, datasets, dbt, publish, raw_files
 from orchestration.errors import RetryableError, StrataError
-from orchestration.refresh import Stopwatch, build, publish_warehouse, take_in, writing
+from orchestration.refresh import (
+    Stopwatch,
+    build,
+    publish_atlas,
+    publish_to_postgres,
+    publish_warehouse,
+    take_in,
+    writing,
+)
 from orchestration.rules import find_folder, read_rules
 from orchestration.settings import Settings
 
@@ -305,6 +313,34 @@ def publication(context: AssetExecutionContext) -> MaterializeResult:
     )
 
 
+@asset(
+    deps=[PUBLICATION],
+    retry_policy=RETRIES,
+    group_name="published",
+    kinds={"html"},
+    description="The page that shows the publication.",
+)
+def atlas() -> MaterializeResult:
+    """Make the page of what is published, unless it is there."""
+    with told(), writing(SETTINGS):
+        is_new = publish_atlas(SETTINGS)
+    return MaterializeResult(metadata={"is_new": is_new, "file": str(SETTINGS.published / publish.ATLAS)})
+
+
+@asset(
+    deps=[PUBLICATION],
+    retry_policy=RETRIES,
+    group_name="published",
+    kinds={"postgres"},
+    description="The publication in PostgreSQL.",
+)
+def postgresql() -> MaterializeResult:
+    """Load what is published, unless it is there."""
+    with told(), writing(SETTINGS):
+        rows = publish_to_postgres(SETTINGS)
+    return MaterializeResult(metadata={"tables": len(rows), "rows": sum(rows.values())})
+
+
 @multi_asset_check(
     specs=[
         AssetCheckSpec("raw_freshness", asset=RAW_EVENTS, description="Days since the latest message was received."),
@@ -397,7 +433,7 @@ def alert_on_failure(context: RunFailureSensorContext) -> None:
 
 
 definitions = Definitions(
-    assets=[raw_events, dbt_models, publication],
+    assets=[raw_events, dbt_models, publication, atlas, *([postgresql] if os.environ.get("STRATA_POSTGRES") else [])],
     asset_checks=[figures, freshness],
     jobs=[refresh_job, rebuild_job, freshness_job],
     schedules=[refresh_daily, check_freshness_daily],

@@ -287,8 +287,10 @@ def refresh(
         done.notes += notes
         done.published = publish_warehouse(settings, done.manifest)
         clock.lap("publication")
-        publish_elsewhere(settings)
-        clock.lap("atlas and PostgreSQL" if os.environ.get("STRATA_POSTGRES") else "atlas")
+        publish_atlas(settings)
+        clock.lap("atlas")
+        if publish_to_postgres(settings):
+            clock.lap("PostgreSQL")
     return done
 
 
@@ -317,7 +319,8 @@ def rebuild(settings: Settings, *, rules: str | None, own_raw: bool, now: dateti
         shutil.rmtree(file) if file.is_dir() else file.unlink()
     done = build(settings, Stopwatch(), rules=rules, own_raw=own_raw, now=now, progress=progress)
     publish_warehouse(settings, done.manifest)
-    publish_elsewhere(settings)
+    publish_atlas(settings)
+    publish_to_postgres(settings)
 
 
 def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: datetime) -> Path:
@@ -467,19 +470,26 @@ def publish_warehouse(settings: Settings, manifest: Mapping[str, Any] | None = N
     ).path
 
 
-def publish_elsewhere(settings: Settings) -> None:
-    """Make what is made of a publication, where it isn't there yet: the atlas, and PostgreSQL where it is configured.
+def publish_atlas(settings: Settings) -> bool:
+    """Make the page of the current publication, unless it is there. Was it made now? The caller holds the lock."""
+    if publish.has_atlas(settings):
+        return False
+    from orchestration import atlas  # imported late: it takes half a second
 
-    The caller holds the lock.
+    publish.add_atlas(settings, atlas.write)
+    return True
+
+
+def publish_to_postgres(settings: Settings) -> dict[str, int]:
+    """Load the current publication into PostgreSQL, where STRATA_POSTGRES names one and it isn't there yet.
+
+    Rows by table, none where nothing was loaded. The caller holds the lock.
     """
-    if not publish.has_atlas(settings):
-        from orchestration import atlas  # imported late: it takes half a second
+    if not os.environ.get("STRATA_POSTGRES"):
+        return {}
+    from orchestration.postgres import publish_postgres  # imported late: it takes half a second
 
-        publish.add_atlas(settings, atlas.write)
-    if os.environ.get("STRATA_POSTGRES"):
-        from orchestration.postgres import publish_postgres  # imported late: it takes half a second
-
-        publish_postgres(settings)
+    return publish_postgres(settings)
 
 
 class Stopwatch:
