@@ -103,7 +103,7 @@ TREEMAP = f"""
     select
         macro_segment,
         case when is_shown then micro_segment_id end as micro_segment_id,
-        case when is_shown then max(label) else count(*) || ' smaller segments' end as label,
+        case when is_shown then max(label) else format('{{:,}} smaller segments', count(*)) end as label,
         cast(sum(customers) as bigint) as customers,
         cast(sum(predicted_ltv_365d) / sum(customers) as decimal(18, 2)) as predicted_ltv_per_customer
     from segments
