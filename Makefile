@@ -10,14 +10,14 @@ UV := .venv/uv/bin/uv
 INSTALLED := .venv/.installed
 
 # Options of `make refresh`, `check` and `forget`, passed on only when set. The shell quotes them: paths may hold spaces.
-export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL CUSTOMER YES
+export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL CUSTOMER YES FROM QUERY
 OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW:+--raw "$$RAW"} \
 	$${SOURCE:+--source "$$SOURCE"} $${SIZE:+--size "$$SIZE"} $${UNTIL:+--until "$$UNTIL"}
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup refresh check forget propose-layers diff-rules explain test lint lint-python lint-sql lint-dbt lint-spark \
+.PHONY: help setup refresh rebuild check forget propose-layers diff-rules explain rollback sql open docs test lint lint-python lint-sql lint-dbt lint-spark \
 	dev bench bench-ltv bench-segments clean lock
 
 help: ## this list
@@ -34,11 +34,15 @@ $(INSTALLED): requirements.lock
 	@$(PYTHON) -m venv --without-pip .venv
 	@test -x $(UV) || $(PYTHON) -m venv .venv/uv
 	@.venv/uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
-	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	@$(UV) pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock
 	@touch $@
 
 refresh: $(INSTALLED) ## raw events -> tested, published marts (DATASET=demo unless set)
 	@$(BIN)/python -m orchestration refresh $(OPTIONS) $${RULES:+--rules "$$RULES"}
+
+rebuild: $(INSTALLED) ## compute everything anew from a received date on (FROM=YYYY-MM-DD, or from the beginning) and publish it
+	@$(BIN)/python -m orchestration rebuild $${DATASET:+--dataset "$$DATASET"} $${FROM:+--from "$$FROM"} \
+		$${RAW:+--raw "$$RAW"} $${RULES:+--rules "$$RULES"}
 
 check: $(INSTALLED) ## dry run: how columns are mapped, what would be rejected and why (DATASET, SOURCE or RAW)
 	@$(BIN)/python -m orchestration check $(OPTIONS)
@@ -57,6 +61,18 @@ diff-rules: $(INSTALLED) ## whom the rules as they lie there would move, before 
 explain: $(INSTALLED) ## why a customer is in a segment, and what would move the customer (CUSTOMER, DATASET, AS_OF)
 	@$(BIN)/python -m orchestration explain --customer "$$CUSTOMER" $${DATASET:+--dataset "$$DATASET"} \
 		$${AS_OF:+--as-of "$$AS_OF"}
+
+rollback: $(INSTALLED) ## publish the publication before the current one again (DATASET)
+	@$(BIN)/python -m orchestration rollback $${DATASET:+--dataset "$$DATASET"}
+
+sql: $(INSTALLED) ## DuckDB's shell on the published marts, read-only (DATASET; QUERY="..." prints one answer)
+	@$(BIN)/python -m orchestration sql $${DATASET:+--dataset "$$DATASET"} $${QUERY:+--query "$$QUERY"}
+
+open: $(INSTALLED) ## the atlas in the browser (DATASET)
+	@$(BIN)/python -m orchestration open $${DATASET:+--dataset "$$DATASET"}
+
+docs: $(INSTALLED) ## the models, columns and metrics of a data set as one page, by dbt (DATASET)
+	@$(BIN)/python -m orchestration docs $${DATASET:+--dataset "$$DATASET"}
 
 test: $(INSTALLED) ## all tests (SLOW=1: also those that take minutes)
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile $(if $(SLOW),,-m "not slow")
@@ -97,4 +113,4 @@ clean: ## remove build files and caches; with DATASET=..., all that was made for
 
 lock: $(INSTALLED) ## resolve pyproject.toml anew and write requirements.lock
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-		--no-header --group dev --group datasets pyproject.toml -o requirements.lock
+		--no-header --group dev --group datasets --group metrics pyproject.toml -o requirements.lock

@@ -1,4 +1,4 @@
-"""`make bench`: a full refresh against the scan of its columns, and one more day against the full refresh.
+"""`make bench`: a full refresh against the scan of its columns, one more day against it, and Dagster's against ours.
 
 Everything runs in processes of its own. Ratios are what counts: seconds differ from machine to machine.
 """
@@ -38,6 +38,19 @@ settings, as_of = Settings.of("demo", raw=sys.argv[1]), date.fromisoformat(sys.a
 done = refresh(settings, as_of=as_of, own_raw=True, progress=False)
 print(json.dumps({"wall": done.seconds, "cpu": done.cpu_seconds, "layers": done.layer_seconds}))
 """
+#: The same refresh as Dagster's job, in a process that loads the code location as a run of Dagster's does.
+DAGSTER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from dagster import DagsterInstance
+from orchestration import definitions as code
+folder = Path(sys.argv[1])
+folder.mkdir(parents=True, exist_ok=True)
+job = code.definitions.resolve_job_def("refresh")
+day = code.refresh_request(datetime.now(UTC)).partition_key
+assert job.execute_in_process(instance=DagsterInstance.local_temp(str(folder)), partition_key=day).success
+"""
 MAKE = """
 import sys
 from datetime import UTC, date, datetime
@@ -63,12 +76,15 @@ def main(
         size = str(max(100, events // EVENTS_PER_CUSTOMER))
         made = run(MAKE, size, DAY_BEFORE, STRATA_HOME=str(home))
         raw = home / "raw" / "demo"
-        full, more, again, scans = [], [], [], []
+        full, more, again, scans, dagster_full, dagster_again = [], [], [], [], [], []
         for number in range(runs):
             # Everything but the raw messages begins anew; the last day arrives after the first full refresh.
             full_home = home / f"full-{number}"
             scans.append(run(SCAN, str(raw), STRATA_HOME=str(full_home)))
             full.append(run(REFRESH, str(raw), DAY_BEFORE, STRATA_HOME=str(full_home)))
+            own_home = home / f"dagster-{number}"
+            for group in (dagster_full, dagster_again):
+                group.append(run(DAGSTER, str(own_home / "dagster"), STRATA_HOME=str(own_home), RAW=str(raw)))
         made_day = run(MAKE, size, LAST_DAY, STRATA_HOME=str(home))
         for number in range(runs):
             full_home = home / f"full-{number}"
@@ -82,6 +98,7 @@ def main(
         for name, group in (
             ("scan of the same columns", scans), ("full refresh", full),
             ("one more day", more), ("nothing new", again),
+            ("full refresh by Dagster", dagster_full), ("nothing new by Dagster", dagster_again),
         ):  # fmt: skip
             row(name, median(group, "wall"), median(group, "cpu"), max(one.peak for one in group))
         stages = json.loads(full[-1].said)
@@ -93,7 +110,7 @@ def main(
         print("\n  Ratios (CPU, wall)")
         for name, above, below in (
             ("full refresh / scan", full, scans), ("one more day / full refresh", more, full),
-            ("nothing new / full refresh", again, full),
+            ("nothing new / full refresh", again, full), ("Dagster / full refresh", dagster_full, full),
         ):  # fmt: skip
             cpu = median(above, "cpu") / median(below, "cpu")
             wall = median(above, "wall") / median(below, "wall")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -58,6 +59,24 @@ def refresh(
         now=clock,
     )
     print_summary(done)
+
+
+@app.command()
+def rebuild(
+    dataset: Dataset = "demo",
+    start: Annotated[
+        str | None, typer.Option("--from", help="First received date that is computed anew, YYYY-MM-DD.")
+    ] = None,
+    raw: Raw = None,
+    rules: Annotated[str | None, typer.Option(help="Folder of rules that stand in for the package's.")] = None,
+) -> None:
+    """Compute everything anew from a received date on, with the manifest, and publish it."""
+    from orchestration.raw_files import EARLIEST
+    from orchestration.refresh import refresh as run
+    from orchestration.summary import print_summary
+
+    first = day(start, "FROM") or EARLIEST.date()
+    print_summary(run(Settings.of(dataset, raw), rules=rules, own_raw=raw is not None, rebuild_from=first))
 
 
 @app.command()
@@ -126,6 +145,14 @@ def explain(
 
 
 @app.command()
+def docs(dataset: Dataset = "demo") -> None:
+    """Write dbt's documentation of the models, columns and metrics as one page."""
+    from orchestration.docs import write_docs
+
+    print(write_docs(Settings.of(dataset)))
+
+
+@app.command()
 def clean(dataset: Dataset) -> None:
     """Remove a data set's warehouse, publications and manifest, and what was generated for it."""
     from orchestration.refresh import clean as run
@@ -156,6 +183,52 @@ def forget(
 
     settings = Settings.of(dataset, raw)
     print_places(run(settings, customer, confirm=confirm, rules=rules, own_raw=raw is not None))
+
+
+@app.command()
+def rollback(dataset: Dataset = "demo") -> None:
+    """Publish the publication before the current one again."""
+    from orchestration.rollback import rollback as run
+
+    settings = Settings.of(dataset)
+    left, now = run(settings)
+    print(f"Published again: run {now['run_id']}, as of {now['as_of']}, instead of run {left or '(none)'}.")
+    print("The next refresh publishes anew, a scheduled one too: before it, put right what was wrong.")
+
+
+@app.command()
+def sql(
+    dataset: Dataset = "demo",
+    query: Annotated[
+        str | None, typer.Option(help="Print the answer to this query, instead of opening a shell.")
+    ] = None,
+) -> None:
+    """DuckDB's shell on the published marts, read-only."""
+    import duckdb_cli
+
+    shell = Path(duckdb_cli.__file__).with_name("duckdb")
+    options = ["-c", query] if query else []
+    search_path = "set search_path = 'marts,quality'"
+    os.execv(shell, [str(shell), "-readonly", "-cmd", search_path, *options, str(_published(dataset, "strata.duckdb"))])  # noqa: S606
+
+
+@app.command("open")
+def open_atlas(dataset: Dataset = "demo") -> None:
+    """Open the atlas in the browser, and say where it is."""
+    import webbrowser
+
+    path = _published(dataset, "atlas.html")
+    print(path)
+    if not webbrowser.open(path.as_uri()):
+        print("No browser was found here: open that file in yours.")
+
+
+def _published(dataset: str, link: str) -> Path:
+    """A link of a publication. Raises StrataError where it leads nowhere."""
+    path = Settings.of(dataset).published.absolute() / link
+    if not path.exists():
+        raise StrataError(f"there is no {path}: run `make refresh DATASET={dataset}` first.")
+    return path
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,16 @@ RUN_VARIABLES = (
     "rules_version",
     "run_id",
 )
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """How one seed, model or test ended: success, pass, warn, fail, error or skipped; what dbt says; seconds."""
+
+    unique_id: str
+    status: str
+    message: str
+    seconds: float
 
 
 @dataclass
@@ -90,13 +100,21 @@ def arguments_of(settings: Settings) -> list[str]:
     """What every dbt command is told: where the project is, and where its own files go."""
     return [
         "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR),
-        "--target-path", str(settings.home / "target"), "--log-path", str(settings.home / "logs"),
+        "--target-path", str(target_of(settings)), "--log-path", str(settings.home / "logs"),
         "--log-level", "none", "--log-level-file", "info", "--no-version-check",
     ]  # fmt: skip
 
 
+def target_of(settings: Settings) -> Path:
+    """The folder of dbt's own files."""
+    return settings.home / "target"
+
+
 def parse(settings: Settings) -> Any:
-    """The project's manifest, as dbt has it in memory. Raises StrataError where dbt can't read the project."""
+    """The project's manifest, as dbt has it in memory; written down, too.
+
+    Raises StrataError where dbt can't read the project.
+    """
     os.environ["STRATA_WAREHOUSE"] = str(settings.warehouse)
     os.environ["DBT_PROJECT_DIR"] = str(PROJECT_DIR)
     from dbt.cli.main import dbtRunner  # imported late: it takes seconds
@@ -105,6 +123,16 @@ def parse(settings: Settings) -> Any:
     if not parsed.success:
         raise StrataError(f"dbt can't parse the project: {parsed.exception}")
     return parsed.result
+
+
+def project_manifest(settings: Settings) -> dict[str, Any]:
+    """The project's manifest as dbt writes it; parsed anew only where a file of the project is newer."""
+    path = target_of(settings) / "manifest.json"
+    folders = ("models", "macros", "seeds", "tests")
+    files = [PROJECT_DIR / "dbt_project.yml", *(file for one in folders for file in (PROJECT_DIR / one).rglob("*"))]
+    if not path.exists() or path.stat().st_mtime <= max(file.stat().st_mtime for file in files):
+        parse(settings)
+    return json.loads(path.read_text())
 
 
 def build(
@@ -116,23 +144,27 @@ def build(
     restate: bool = False,
     tests: bool = True,
     progress: bool = True,
+    on_result: Callable[[NodeResult], None] | None = None,
 ) -> BuildResult:
     """Run seeds, models and data tests of the project in one dbt invocation.
 
     `parsed`: the manifest, where the caller has it already. `restate`: nothing but the facts is kept of what the
-    warehouse holds, whatever columns it has. Raises StrataError naming every model, seed and test that failed.
+    warehouse holds, whatever columns it has. `on_result` is told of each node as it ends.
+    Raises StrataError naming every model, seed and test that failed.
     """
     parsed = parsed or parse(settings)
     from dbt.cli.main import dbtRunner
 
-    target = settings.home / "target"
     if restate:
         drop_restated(settings.warehouse, parsed.nodes.values())
     watcher = ProgressBar() if progress and sys.stderr.isatty() else None
-    runner = dbtRunner(manifest=parsed, callbacks=[watcher.on_event] if watcher else [])
+    callbacks = [watcher.on_event] if watcher else []
+    if on_result:
+        callbacks.append(lambda event: event.info.name == "NodeFinished" and on_result(result_of(event)))
+    runner = dbtRunner(manifest=parsed, callbacks=callbacks)
     arguments = [
         *("build", *arguments_of(settings), "--vars", json.dumps(variables, default=str)),
-        *("--exclude-resource-type", "unit_test"),
+        *("--exclude-resource-type", "unit_test", "--exclude-resource-type", "exposure"),
         *(() if tests else ("--exclude-resource-type", "test")),
     ]
     try:
@@ -146,7 +178,7 @@ def build(
         DuckDBConnectionManager.close_all_connections()
     if result.result is None:
         raise StrataError(f"dbt could not run: {result.exception}")
-    outcome = BuildResult(manifest=json.loads((target / "manifest.json").read_text()))
+    outcome = BuildResult(manifest=json.loads((target_of(settings) / "manifest.json").read_text()))
     failures = []
     for node in result.result:
         layer = node.node.fqn[1] if node.node.resource_type == "model" else f"{node.node.resource_type}s"
@@ -158,6 +190,12 @@ def build(
     if failures:
         raise StrataError("dbt build failed:\n" + "\n".join(failures))
     return outcome
+
+
+def result_of(event: Any) -> NodeResult:
+    """What dbt's event of a finished node says."""
+    node, result = event.data.node_info, event.data.run_result
+    return NodeResult(node.unique_id, result.status, first_words(result.message), result.execution_time)
 
 
 def drop_restated(warehouse: Path, nodes: Iterable[Any]) -> None:

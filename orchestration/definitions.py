@@ -1,47 +1,451 @@
-"""Dagster: the refresh as one asset, every morning. `make dev` opens it; it does what `make refresh` does."""
+"""Dagster: what `make refresh` does, as assets and checks, on a schedule. `make dev` opens it.
 
+Every step calls the function that the command line calls, each under the same lock of the operating system, and leaves
+a whole state behind: whatever comes between two steps finds either the old figures or the new ones.
+
+Environment: DATASET; RAW and RULES where its messages and rules lie elsewhere; and who is told of failures (alerts.py).
+"""
+
+import hashlib
+import json
 import os
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from dagster import AssetExecutionContext, AssetSelection, Definitions, MaterializeResult, ScheduleDefinition, asset
-from dagster import define_asset_job as job
+import duckdb
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckKey,
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    AssetMaterialization,
+    AssetSelection,
+    BackfillPolicy,
+    Backoff,
+    Config,
+    DailyPartitionsDefinition,
+    DefaultSensorStatus,
+    Definitions,
+    Failure,
+    MaterializeResult,
+    RetryPolicy,
+    RunFailureSensorContext,
+    RunRequest,
+    ScheduleEvaluationContext,
+    SensorEvaluationContext,
+    SkipReason,
+    asset,
+    define_asset_job,
+    in_process_executor,
+    multi_asset_check,
+    run_failure_sensor,
+    schedule,
+    sensor,
+)
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+from dagster_dbt.asset_utils import get_asset_check_key_for_test
 
-from orchestration.dbt import business_variables
+from orchestration import alerts, checks, datasets, dbt, publish, raw_files
+from orchestration.errors import RetryableError
+from orchestration.refresh import (
+    Stopwatch,
+    build,
+    publish_atlas,
+    publish_to_postgres,
+    publish_warehouse,
+    take_in,
+    writing,
+)
+from orchestration.rules import find_folder, read_rules
 from orchestration.settings import Settings
 
 DATASET = os.environ.get("DATASET") or "demo"
 RAW = os.environ.get("RAW") or None
 RULES = os.environ.get("RULES") or None
+SETTINGS = Settings.of(DATASET, RAW)
+VARIABLES, RULES_FOLDER = datasets.configuration_of(DATASET) if RAW is None else ({}, "")
+TIMEZONE = dbt.business_variables(VARIABLES)["business_timezone"]
 
 
-@asset(group_name="published", description="The tested marts that readers open.")
-def published_marts(context: AssetExecutionContext) -> MaterializeResult:
-    """Run the refresh of DATASET (environment; RAW and RULES where its messages and rules lie elsewhere)."""
-    from orchestration.refresh import refresh  # imported late: dbt takes seconds
-
-    settings = Settings.of(DATASET, RAW)
-    done = refresh(settings, rules=RULES, own_raw=RAW is not None, progress=False)
-    for note in done.notes:
-        context.log.warning(note)
-    return MaterializeResult(
-        metadata={
-            "as_of": done.window.as_of.isoformat(),
-            "is_new": done.published is not None,
-            "published": str(settings.published / "strata.duckdb"),
-            **{f"seconds, {stage}": seconds for stage, seconds in done.seconds.items()},
-        }
+def first_day() -> date:
+    """The first received date that the manifest knows; before the first refresh, the day before yesterday."""
+    _, files = raw_files.read_manifest(SETTINGS)
+    yesterday = datetime.now(ZoneInfo(TIMEZONE)).date() - timedelta(days=1)
+    return min(
+        (file.received_dates(TIMEZONE, yesterday)[0] for file in files if file.first_posted_at),
+        default=yesterday - timedelta(days=1),
     )
 
 
-refresh_job = job("refresh", selection=AssetSelection.assets(published_marts))
+#: Folders whose tables are posted by received date.
+FACTS = ("models/staging/messages/", "models/intermediate/facts/")
+#: Days that a run tells of beside its own partition, at most: Dagster stores an event for every asset and day, and a
+#: first load of a year would write thousands.
+MOST_DAYS = 31
+DAYS = DailyPartitionsDefinition(start_date=first_day().isoformat(), timezone=TIMEZONE)
+#: A lock that is held too long, a full or slow disk, a server that is away: these pass. What a user has to put right
+#: doesn't, and is not tried again.
+RETRIES = RetryPolicy(max_retries=3, delay=30, backoff=Backoff.EXPONENTIAL)
+RAW_EVENTS, PUBLICATION = AssetKey("raw_events"), AssetKey("publication")
 
-definitions = Definitions(
-    assets=[published_marts],
-    jobs=[refresh_job],
-    schedules=[
-        ScheduleDefinition(
-            job=refresh_job,
-            cron_schedule="0 4 * * *",
-            execution_timezone=business_variables({})["business_timezone"],
+
+# ---- dbt's project as Dagster shows it ----------------------------------------------------------------------------
+
+
+class Translator(DagsterDbtTranslator):
+    """Keys are schema and table, groups are the folders, sources are the raw events; facts are by received date."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
+        """All that dbt reads from outside is one asset."""
+        is_source = dbt_resource_props["resource_type"] == "source"
+        return RAW_EVENTS if is_source else AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """The folder below models/; seeds are one group."""
+        return "seeds" if dbt_resource_props["resource_type"] == "seed" else dbt_resource_props["fqn"][1]
+
+    def get_partitions_def(self, dbt_resource_props: Mapping[str, Any]) -> DailyPartitionsDefinition | None:
+        """Days, for facts."""
+        return DAYS if dbt_resource_props["original_file_path"].startswith(FACTS) else None
+
+
+def depths_of(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """How far down each node is; one is always further down than those that it reads."""
+    depths: dict[str, int] = {}
+
+    def depth_of(unique_id: str) -> int:
+        if unique_id not in depths:
+            parents = manifest["nodes"].get(unique_id, {}).get("depends_on", {}).get("nodes", [])
+            depths[unique_id] = 1 + max(map(depth_of, parents), default=0)
+        return depths[unique_id]
+
+    for unique_id in manifest["nodes"]:
+        depth_of(unique_id)
+    return depths
+
+
+MANIFEST = dbt.project_manifest(SETTINGS)
+DEPTHS = depths_of(MANIFEST)
+TRANSLATOR = Translator(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+#: What is published, those that others read first.
+PUBLIC = [
+    TRANSLATOR.get_asset_key(node)
+    for unique_id, node in sorted(MANIFEST["nodes"].items(), key=lambda one: (DEPTHS[one[0]], one[0]))
+    if node["resource_type"] == "model" and node["schema"] in publish.PUBLIC_SCHEMAS
+]
+for one in MANIFEST["nodes"].values():
+    # A test of several models is a check of the one furthest down.
+    if one["resource_type"] == "test" and not one.get("attached_node"):
+        one["attached_node"] = max(one["depends_on"]["nodes"], key=lambda name: (DEPTHS.get(name, 0), name))
+
+
+def result_of(node: dbt.NodeResult) -> MaterializeResult | AssetCheckResult | None:
+    """What Dagster is told of a seed, model or test; nothing of what has failed to build or was not run."""
+    if not node.unique_id.startswith("test."):
+        if node.status != "success":
+            return None
+        key = TRANSLATOR.get_asset_key(MANIFEST["nodes"][node.unique_id])
+        return MaterializeResult(asset_key=key, metadata={"seconds": node.seconds})
+    check = get_asset_check_key_for_test(MANIFEST, TRANSLATOR, node.unique_id, None)
+    if not check or node.status == "skipped":
+        return None
+    return AssetCheckResult(
+        asset_key=check.asset_key,
+        check_name=check.name,
+        passed=node.status == "pass",
+        severity=AssetCheckSeverity.WARN if node.status == "warn" else AssetCheckSeverity.ERROR,
+        metadata={"seconds": node.seconds, **({"message": node.message} if node.message else {})},
+    )
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say what a user has to put right without trying it again; what may pass is left to the retries."""
+    try:
+        yield
+    except (RetryableError, OSError, duckdb.IOException):
+        raise
+    except Exception as error:
+        raise Failure(str(error), allow_retries=False) from error
+
+
+# ---- assets -------------------------------------------------------------------------------------------------------
+
+
+@asset(
+    key=RAW_EVENTS,
+    partitions_def=DAYS,
+    backfill_policy=BackfillPolicy.single_run(),
+    retry_policy=RETRIES,
+    group_name="raw",
+    kinds={"parquet"},
+    description="Messages as they were delivered, by the day on which they were received, and the tables beside them.",
+)
+def raw_events(context: AssetExecutionContext) -> MaterializeResult:
+    """Take in what the data set's own source has; messages that others put there are simply there."""
+    with told(), writing(SETTINGS):
+        for note in take_in(SETTINGS, now=datetime.now(UTC)) if RAW is None else []:
+            context.log.warning(note)
+        found = raw_files.list_files(SETTINGS.raw)
+    return MaterializeResult(metadata={"files": len(found), "bytes": sum(size for _, _, size, _ in found)})
+
+
+class Build(Config):
+    """What is computed."""
+
+    is_rebuild: bool = True
+    """Compute anew all from the first day of the run's partitions on; otherwise what is new."""
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    dagster_dbt_translator=TRANSLATOR,
+    exclude="resource_type:unit_test",
+    backfill_policy=BackfillPolicy.single_run(),
+    retry_policy=RETRIES,
+)
+def dbt_models(context: AssetExecutionContext, config: Build) -> Iterator[Any]:
+    """Run dbt once, over all that is new, and tell Dagster of each table and test as it ends.
+
+    The selection decides what is told, not what is computed: figures of different days never stand side by side.
+    """
+    is_partitioned = context.has_partition_key or context.has_partition_key_range
+    rebuild_from = context.partition_time_window.start.date() if is_partitioned and config.is_rebuild else None
+    results: queue.SimpleQueue[dbt.NodeResult | None] = queue.SimpleQueue()
+    failures: list[BaseException] = []
+    done: list[Any] = []
+
+    def work() -> None:
+        try:
+            with writing(SETTINGS):
+                done.append(
+                    build(
+                        SETTINGS, Stopwatch(), rules=RULES, own_raw=RAW is not None, rebuild_from=rebuild_from,
+                        now=datetime.now(UTC), progress=False, on_result=results.put,
+                    )
+                )  # fmt: skip
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            results.put(None)
+
+    thread = threading.Thread(target=work, name="dbt")
+    thread.start()
+    keys, check_keys = context.selected_asset_keys, context.selected_asset_check_keys
+    try:
+        for node in iter(results.get, None):
+            found = result_of(node)
+            if isinstance(found, AssetCheckResult):
+                if AssetCheckKey(found.asset_key, found.check_name) in check_keys:
+                    yield found
+            elif found and found.asset_key in keys:
+                yield found
+    finally:
+        thread.join()
+    with told():
+        if failures:
+            raise failures[0]
+    for note in done[0].notes:
+        context.log.warning(note)
+    window = done[0].window
+    days = [window.run_from + timedelta(days=n) for n in range((window.run_to - window.run_from).days + 1)]
+    for day in days if len(days) <= MOST_DAYS else []:
+        if not context.has_partition_key or day.isoformat() != context.partition_key:
+            for spec in dbt_models.specs:
+                if spec.partitions_def and spec.key in keys:
+                    context.log_event(AssetMaterialization(spec.key, partition=day.isoformat()))
+    if done[0].manifest is None:  # nothing was new: the tables are what this run would have made
+        yield from (MaterializeResult(asset_key=key, metadata={"is_new": False}) for key in PUBLIC if key in keys)
+
+
+@multi_asset_check(
+    specs=[
+        AssetCheckSpec(name, asset=AssetKey(["quality", "checks"]), blocking=True, description=str(row["description"]))
+        for name, row in (
+            (str(row["check_name"]), row) for row in read_rules(None).tables["check_levels"].rows.values()
+        )
+        if name not in checks.FRESHNESS
+    ]
+)
+def figures(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
+    """The standing checks of the figures. An error stops the publication, a warning doesn't."""
+    found = checks.of_figures(SETTINGS.warehouse)
+    for key in context.selected_asset_check_keys:
+        yield check_result(key.asset_key, key.name, [one for one in found if one.name == key.name])
+
+
+def check_result(asset_key: AssetKey, name: str, found: list[checks.Check]) -> AssetCheckResult:
+    """One check from its measured values: the worst of them decides. Without any there was nothing to judge yet."""
+    statuses = {one.status for one in found}
+    return AssetCheckResult(
+        asset_key=asset_key,
+        check_name=name,
+        passed=statuses <= {"pass"},
+        severity=AssetCheckSeverity.ERROR if "error" in statuses else AssetCheckSeverity.WARN,
+        metadata={one.subject: f"{one.measured:g} ({one.explanation})" for one in found},
+    )
+
+
+@asset(
+    key=PUBLICATION,
+    deps=PUBLIC,
+    retry_policy=RETRIES,
+    group_name="published",
+    kinds={"duckdb", "parquet"},
+    description="The tested marts that readers open.",
+    check_specs=[
+        AssetCheckSpec(
+            "publication_equals_warehouse", asset=PUBLICATION, description="Every published table, row for row."
         )
     ],
+)
+def publication(context: AssetExecutionContext) -> MaterializeResult:
+    """Publish what the warehouse holds, unless readers see it already."""
+    with told(), writing(SETTINGS):
+        path = publish_warehouse(SETTINGS, MANIFEST)
+        different = publish.differences(SETTINGS)
+    facts = publish.current(SETTINGS) or {}
+    return MaterializeResult(
+        metadata={"is_new": path is not None, "as_of": str(facts.get("as_of")), "run_id": str(facts.get("run_id"))},
+        check_results=[
+            AssetCheckResult(
+                check_name="publication_equals_warehouse", passed=not different, metadata={"different": different}
+            )
+        ],
+    )
+
+
+@asset(
+    deps=[PUBLICATION],
+    retry_policy=RETRIES,
+    group_name="published",
+    kinds={"html"},
+    description="The page that shows the publication.",
+)
+def atlas() -> MaterializeResult:
+    """Make the page of what is published, unless it is there."""
+    with told(), writing(SETTINGS):
+        is_new = publish_atlas(SETTINGS)
+    return MaterializeResult(metadata={"is_new": is_new, "file": str(SETTINGS.published / publish.ATLAS)})
+
+
+@asset(
+    deps=[PUBLICATION],
+    retry_policy=RETRIES,
+    group_name="published",
+    kinds={"postgres"},
+    description="The publication in PostgreSQL.",
+)
+def postgresql() -> MaterializeResult:
+    """Load what is published, unless it is there."""
+    with told(), writing(SETTINGS):
+        rows = publish_to_postgres(SETTINGS)
+    return MaterializeResult(metadata={"tables": len(rows), "rows": sum(rows.values())})
+
+
+@multi_asset_check(
+    specs=[
+        AssetCheckSpec("raw_freshness", asset=RAW_EVENTS, description="Days since the latest message was received."),
+        AssetCheckSpec(
+            "publication_freshness", asset=PUBLICATION, description="Days since the publication was written."
+        ),
+    ]
+)
+def freshness(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
+    """How old messages and publication are; also asked on its own, since a refresh that doesn't run can't say so."""
+    rules = read_rules(find_folder(RULES, RULES_FOLDER))
+    found = checks.of_freshness(SETTINGS, rules, datetime.now(UTC))
+    for key in context.selected_asset_check_keys:
+        yield check_result(key.asset_key, key.name, [one for one in found if one.name == key.name])
+
+
+# ---- jobs, schedules, sensors -------------------------------------------------------------------------------------
+
+# One process: steps follow each other anyway, and each process of its own would load dbt again.
+refresh_job = define_asset_job(
+    "refresh",
+    selection=AssetSelection.all(),
+    config={"ops": {"dbt_models": {"config": {"is_rebuild": False}}}},
+    executor_def=in_process_executor,
+    description="Take in what is new and publish it, whatever days are chosen.",
+)
+rebuild_job = define_asset_job(
+    "rebuild",
+    selection=AssetSelection.all(),
+    config={"ops": {"dbt_models": {"config": {"is_rebuild": True}}}},
+    executor_def=in_process_executor,
+    description="Compute anew everything from the chosen received date on, and publish it; from the first one on it is "
+    "a full rebuild, with the manifest. One day is enough: those after it are always part of it.",
+)
+freshness_job = define_asset_job(
+    "check_freshness",
+    selection=AssetSelection.checks(freshness),
+    executor_def=in_process_executor,
+    description="How old messages and publication are.",
+)
+
+
+def refresh_request(now: datetime, run_key: str | None = None) -> RunRequest:
+    """A run of the job `refresh` at `now` (aware): all that is new up to yesterday, whose day is its partition."""
+    yesterday = now.astimezone(ZoneInfo(TIMEZONE)).date() - timedelta(days=1)
+    return RunRequest(job_name="refresh", run_key=run_key, partition_key=yesterday.isoformat())
+
+
+@schedule(job=refresh_job, cron_schedule="0 4 * * *", execution_timezone=TIMEZONE)
+def refresh_daily(context: ScheduleEvaluationContext) -> RunRequest:
+    """Every morning, what was received until midnight."""
+    return refresh_request(context.scheduled_execution_time)
+
+
+@schedule(job=freshness_job, cron_schedule="0 9 * * *", execution_timezone=TIMEZONE)
+def check_freshness_daily(context: ScheduleEvaluationContext) -> RunRequest:
+    """Every day some hours after the refresh: a schedule that has stopped can't say that it has."""
+    return RunRequest()
+
+
+@sensor(job=refresh_job, minimum_interval_seconds=60)
+def new_raw_files(context: SensorEvaluationContext) -> RunRequest | SkipReason:
+    """Start a refresh when raw files have arrived that the manifest doesn't know: one run per new set of files."""
+    _, known = raw_files.read_manifest(SETTINGS)
+    remembered = {(file.file, file.size) for file in known}
+    new = sorted(
+        (name, size) for name, _, size, _ in raw_files.list_files(SETTINGS.raw) if (name, size) not in remembered
+    )
+    if not new:
+        return SkipReason("No raw file is new.")
+    cursor = hashlib.sha256(json.dumps(new).encode()).hexdigest()
+    if cursor == context.cursor:
+        return SkipReason("A refresh was started for these files already.")
+    context.update_cursor(cursor)
+    return refresh_request(datetime.now(UTC), run_key=cursor)
+
+
+@run_failure_sensor(
+    default_status=DefaultSensorStatus.RUNNING if alerts.is_configured() else DefaultSensorStatus.STOPPED
+)
+def alert_on_failure(context: RunFailureSensorContext) -> None:
+    """Tell those who are named in the environment which run has failed, and why."""
+    events = context.get_step_failure_events()
+    reasons = [event.step_failure_data.user_failure_data for event in events]
+    why = [reason.description for reason in reasons if reason and reason.description] or [context.failure_event.message]
+    alerts.send(
+        f"Strata: {context.dagster_run.job_name} of {DATASET} failed",
+        "\n".join(map(str, why)) + f"\n\nrun {context.dagster_run.run_id}",
+    )
+
+
+definitions = Definitions(
+    assets=[raw_events, dbt_models, publication, atlas, *([postgresql] if os.environ.get("STRATA_POSTGRES") else [])],
+    asset_checks=[figures, freshness],
+    jobs=[refresh_job, rebuild_job, freshness_job],
+    schedules=[refresh_daily, check_freshness_daily],
+    sensors=[new_raw_files, alert_on_failure],
 )

@@ -34,6 +34,8 @@ CAP_FLOOR = 30
 #: Rows worked on at once: 64 KB a column, which stays in a core's cache and is not given back to the system and asked
 #: for again at every step.
 BLOCK_ROWS = 8_192
+#: Rows that are enough to find about where the maximum is.
+PICTURE_ROWS = 20_000
 
 Floats = NDArray[np.float64]
 Objective = Callable[[Floats, bool], tuple[float, Floats, Floats | None]]
@@ -87,10 +89,17 @@ def fit_orders(
         return OrderFit(**known, **_unfitted(repeat))
 
     scale = 10.0 / age.max()  # days to the model's unit: the longest age is 10, so bounds mean the same everywhere
-    objective = _order_objective(x, recency * scale, age * scale, n, is_mbg=family == "mbg")
+
+    def objective_of(every: int) -> Objective:
+        return _order_objective(*(c[::every] for c in (x, recency * scale, age * scale, n)), is_mbg=family == "mbg")
+
+    # Rows are sorted, so every n-th of them is a fair picture: its maximum is next to that of all.
+    every = n.size // PICTURE_ROWS
+    picture = _climb(objective_of(every), int(n[::every].sum()), np.zeros(4)) if every > 1 else None
+    near = picture[0] if picture and picture[3] == "ok" else None
     units = np.array([1.0, 1.0 / (scale * 7.0), 1.0, 1.0])
     shift = float((n * x).sum()) * math.log(scale * 7.0)
-    return OrderFit(**known, **_maximise(objective, total, len(ORDER_PARAMETERS), units, shift))
+    return OrderFit(**known, **_maximise(objective_of(1), total, len(ORDER_PARAMETERS), units, shift, near))
 
 
 def fit_spend(frequency: ArrayLike, repeat_spend_cents: ArrayLike, customers: ArrayLike) -> SpendFit:
@@ -337,14 +346,17 @@ def _spend_objective(x: NDArray[np.int64], spend: Floats, n: NDArray[np.int64]) 
     return objective
 
 
-def _maximise(objective: Objective, customers: int, size: int, units: Floats, shift: float) -> dict:
+def _maximise(
+    objective: Objective, customers: int, size: int, units: Floats, shift: float, near: Floats | None = None
+) -> dict:
     """Maximise over log-parameters: L-BFGS-B, then Newton. Returns the fields of a fit, in the caller's units.
 
     `units` turns the scaled parameters into reported ones, `shift` the scaled log-likelihood into the reported one.
-    Where no proper maximum is found, two more starts are tried; the best log-likelihood is kept.
+    `near`: log-parameters close to the maximum, where some are known. Where no proper maximum is found, two more starts
+    are tried; the best log-likelihood is kept.
     """
     starts = [np.zeros(size), np.full(size, -1.0), np.full(size, 1.0)]
-    best = _climb(objective, customers, starts[0])
+    best = _climb(objective, customers, starts[0] if near is None else near, is_near=near is not None)
     if best[3] in (AT_BOUND, NOT_POSITIVE_DEFINITE):
         best = max([best, *(_climb(objective, customers, start) for start in starts[1:])], key=lambda found: found[1])
     log_theta, value, hessian, status = best
@@ -367,8 +379,13 @@ ILL_CONDITIONED = f"the parameters can't be told apart (condition number above {
 TOO_UNCERTAIN = f"a parameter is too uncertain (standard error of its logarithm above {MAX_LOG_STANDARD_ERROR:.0f})"
 
 
-def _climb(objective: Objective, customers: int, start: Floats) -> tuple[Floats, float, Floats, str]:
-    """One optimisation: log-parameters, log-likelihood, Hessian of its negative in log-parameters, status."""
+def _climb(
+    objective: Objective, customers: int, start: Floats, *, is_near: bool = False
+) -> tuple[Floats, float, Floats, str]:
+    """One optimisation: log-parameters, log-likelihood, Hessian of its negative in log-parameters, status.
+
+    From a start that `is_near` the maximum Newton's steps alone are tried first.
+    """
 
     def loss(log_theta: Floats) -> tuple[float, Floats]:
         theta = np.exp(log_theta)
@@ -380,16 +397,17 @@ def _climb(objective: Objective, customers: int, start: Floats) -> tuple[Floats,
         value, gradient, hessian = objective(theta, True)
         return value, -gradient * theta, -(hessian * np.outer(theta, theta) + np.diag(gradient * theta))
 
-    bound = MAX_ABS_LOG_PARAMETER
-    found = minimize(
-        loss,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(-bound, bound)] * start.size,
-        options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7},
-    )
-    log_theta = np.asarray(found.x)
+    bound, log_theta = MAX_ABS_LOG_PARAMETER, start
+    if not is_near:
+        found = minimize(
+            loss,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(-bound, bound)] * start.size,
+            options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-7},
+        )
+        log_theta = np.asarray(found.x)
     value, gradient, hessian = curvature(log_theta)
     for _ in range(20):
         if np.abs(gradient).max() <= 1e-9 * customers or not _is_positive_definite(hessian):
@@ -401,7 +419,10 @@ def _climb(objective: Objective, customers: int, start: Floats) -> tuple[Floats,
             break
         log_theta, (value, gradient, hessian) = candidate, following
 
-    return log_theta, float(value), hessian, _status(log_theta, hessian)
+    status = _status(log_theta, hessian)
+    if is_near and (status != "ok" or np.abs(gradient).max() > 1e-7 * customers):
+        return _climb(objective, customers, np.zeros(start.size))
+    return log_theta, float(value), hessian, status
 
 
 def _is_positive_definite(hessian: Floats) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from orchestration import diff_rules, erase, forgotten, persons, raw_files
+from orchestration import diff_rules, erase, forgotten, persons, publish, raw_files
 from orchestration.errors import StrataError
 from orchestration.lock import writer_lock
 from orchestration.persons import Person
@@ -130,7 +130,7 @@ def _plan(settings: Settings, files: list[RawFile], person: Person) -> Plan:
         person=person,
         files=erase.verdicts(files, person.traces, person.orders),
         places=[place for place in search(settings, files, person.traces) if place.hits],
-        publications=[path.name for path in _publications(settings)],
+        publications=publish.kept_runs(settings),
         sources=sorted({record["source"] for record in records if record["source"]}),
     )
 
@@ -186,9 +186,8 @@ def _finish(
     (settings.proposals / diff_rules.MOVES_FILE).unlink(missing_ok=True)
     if raw_files.read_manifest(settings)[1]:
         rebuild(settings, rules=rules, own_raw=own_raw, now=now, progress=progress)
-    for path in _publications(settings):
-        if path.name != os.readlink(settings.published / "strata.duckdb"):
-            path.unlink()
+    publish.remove_old(settings, keep=0)
+    _refuse_replaced(settings)
     _, known = raw_files.read_manifest(settings)
     files = raw_files.take_stock(settings, known, None, now)
     places = _proven(search(settings, files, note.person.traces), settings)
@@ -225,8 +224,17 @@ def _proven(places: list[Place], settings: Settings) -> list[Place]:
     return places
 
 
-def _publications(settings: Settings) -> list[Path]:
-    return sorted(path for path in settings.published.glob("strata-*.duckdb") if not path.is_symlink())
+def _refuse_replaced(settings: Settings) -> None:
+    """Raises StrataError while PostgreSQL keeps schemas of earlier publications, because somebody reads them."""
+    if not os.environ.get("STRATA_POSTGRES"):
+        return
+    from orchestration.postgres import replaced_schemas  # imported late: it takes half a second
+
+    if left := replaced_schemas():
+        raise StrataError(
+            f"Somebody still reads earlier publications in PostgreSQL: {', '.join(left)}. End these sessions, then "
+            f"`make forget DATASET={settings.dataset}` once more: it isn't finished before."
+        )
 
 
 def _temporary(path: str) -> Path:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestration.errors import StrataError
+from orchestration.errors import RetryableError
 from orchestration.settings import Settings
 
 POLL_SECONDS = 0.1
@@ -25,7 +25,7 @@ def writer_lock(settings: Settings, timeout_seconds: float = 600.0) -> Iterator[
     The lock is `flock` on `warehouse/<dataset>.lock`; the kernel releases it when the holder ends, however it ends.
     The file's text (pid and start time of the holder) is only for messages; the file itself stays.
 
-    Waits up to `timeout_seconds`, saying on stderr for whom. Raises StrataError when that passes.
+    Waits up to `timeout_seconds`, saying on stderr for whom. Raises RetryableError when that passes.
     """
     path = settings.warehouse.with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def writer_lock(settings: Settings, timeout_seconds: float = 600.0) -> Iterator[
             pid, started = _holder(path)
             since = f"process {pid}, started {started}" if pid else "another process"
             if time.monotonic() >= deadline:
-                raise StrataError(
+                raise RetryableError(
                     f"dataset {settings.dataset!r} is still being written by {since} "
                     f"(waited {timeout_seconds:g} s for {path}). Wait until it ends, or end it"
                     + (f" with `kill {pid}`" if pid else "")

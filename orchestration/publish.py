@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -24,6 +24,10 @@ from orchestration.settings import PROJECT_DIR, Settings
 PUBLIC_SCHEMAS = ("marts", "quality")
 STORAGE_VERSION = "v1.2.0"  # the DuckDB 1.x that BI tools bundle can't read the format of 2.0
 LINK = "strata.duckdb"
+ATLAS = "atlas.html"
+#: The parts of a publication: the link that readers open -> the file or folder of a run that it points to. The DuckDB
+#: file's link moves last, and says which run is published: an interrupted swap can be done again.
+PARTS = {"parquet": "parquet-{}", ATLAS: "atlas-{}.html", LINK: "strata-{}.duckdb"}
 
 # What would tell who somebody is: whole names, and endings after an underscore (`billing_email`). Traits that only
 # describe (country, device_type, age_band) are not here; a model tags any other column with `meta: {pii: true}`.
@@ -68,6 +72,8 @@ class _Mart:
     description: str
     columns: dict[str, str]  # name -> description, in the order of the model's yml
     publication_order: tuple[str, ...]
+    key: tuple[str, ...]  # as its tests say; without a test, ()
+    references: dict[str, str]  # column -> the mart whose key it holds, where a test says so: `marts.customers`
     private_columns: tuple[str, ...]
     public_columns: tuple[str, ...]  # tagged `pii: false`: somebody has looked at what they hold
 
@@ -77,7 +83,7 @@ class _Mart:
 
     @property
     def relation(self) -> str:
-        return f"{_quoted(self.schema)}.{_quoted(self.name)}"
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
 
 
 def publish(
@@ -88,17 +94,18 @@ def publish(
     facts: Mapping[str, object] | None = None,
     keep: int = 3,
 ) -> Publication:
-    """Write `published/<dataset>/strata-<run_id>.duckdb` and point the symlink `strata.duckdb` at it.
+    """Write `published/<dataset>/strata-<run_id>.duckdb` and `parquet-<run_id>/`, and point the links at them.
 
     The caller holds `writer_lock` and has closed its own connections to the warehouse (dbt keeps one open after a run
     in this process: `DuckDBConnectionManager.close_all_connections()`). `manifest` is dbt's
     `target/manifest.json`: every model of the schemas marts and quality is published, with its columns in the order of
     its yml, its descriptions as comments, sorted by the model's `meta: {publication_order: [...]}`. `facts` (as_of,
     rules_version, checks_passed, ...: text, numbers, dates, or lists and mappings of them) become columns of the
-    one-row table `main._publication`, beside what is known here: run_id, row counts, versions, commit, time.
+    one-row table `main._publication`, beside what is known here: run_id, row counts, keys, versions, commit, time.
+    The Parquet files are written from the finished DuckDB file: the same rows in the same order.
 
-    The new file is complete, counted and on disk before the link moves; the newest `keep` files stay, and always the
-    one the link points to. On any failure the last publication stays as it was.
+    All is complete, counted and on disk before the links move; the newest `keep` publications stay, and always the one
+    that is published. On any failure the last publication stays as it was.
 
     Raises StrataError, naming model and column, for: personal data (by tag, by name or by what it holds), a missing
     description, a type that BI clients can't read, a mart that is not in the warehouse or whose columns differ from its
@@ -108,9 +115,10 @@ def publish(
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", run_id):
         raise ValueError(f"run_id {run_id!r} can't be part of a file name")
     marts = _marts(manifest)
-    folder, link = settings.published, settings.published / LINK
-    path, temporary = folder / f"strata-{run_id}.duckdb", folder / f".strata-{run_id}.duckdb.tmp"
-    if link.is_symlink() and os.readlink(link) == path.name:
+    folder = settings.published
+    path, parquet = folder / PARTS[LINK].format(run_id), folder / PARTS["parquet"].format(run_id)
+    temporary, temporary_parquet = folder / f".{path.name}.tmp", folder / f".{parquet.name}.tmp"
+    if path.exists():
         raise StrataError(f"run {run_id} is already published in {path}; start a new run to publish again.")
     folder.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder)
@@ -122,26 +130,112 @@ def publish(
         _refuse([fault for mart in marts for fault in _private_values(connection, mart, columns[mart.label])])
         try:
             row_counts = _copy(connection, marts, temporary)
-            _write_facts(connection, _all_facts(manifest, run_id, row_counts, facts or {}))
+            _write_facts(connection, _all_facts(settings, manifest, marts, run_id, row_counts, facts or {}))
             connection.execute("detach publication")
-            _verify(connection, temporary, row_counts)
+            connection.execute(f"attach {_text(str(temporary))} as written (read_only)")
+            _write_parquet(connection, marts, temporary_parquet)
+            _verify(connection, marts, temporary_parquet, row_counts)
         except BaseException:
             connection.close()
             _remove_leftovers(folder)
             raise
 
-    temporary.chmod(0o444)
-    _sync(temporary)
-    temporary.replace(path)
+    for part, final in ((temporary_parquet, parquet), (temporary, path)):
+        _seal(part)
+        part.replace(final)
     _sync(folder)
-    _point(link, path.name)
-    _remove_old(folder, link, keep)
+    _point_all(folder, run_id)
+    remove_old(settings, keep)
     return Publication(path=path, row_counts=row_counts, seconds=time.monotonic() - started)
+
+
+def differences(settings: Settings) -> list[str]:
+    """Tables whose rows differ between the publication and the warehouse it was made from; empty where none does.
+
+    Rows are compared as multisets, by sums over hashes of 64 bits. Raises StrataError where there is no publication.
+    """
+    path = Path(os.path.realpath(settings.published / LINK))
+    if not path.is_file():
+        raise StrataError(f"Nothing is published for {settings.dataset!r}.")
+    with closing(duckdb.connect()) as connection:
+        _attach_warehouse(connection, settings)
+        connection.execute(f"attach {_text(str(path))} as publication (read_only)")
+        tables = connection.execute(
+            "select schema_name, table_name, list(column_name) from duckdb_columns() "
+            "where database_name = 'publication' and list_contains($schemas, schema_name) group by all order by all",
+            {"schemas": list(PUBLIC_SCHEMAS)},
+        ).fetchall()
+        different = []
+        for schema, table, columns in tables:
+            name, listed = f"{quoted(schema)}.{quoted(table)}", ", ".join(map(quoted, columns))
+            sums = [
+                connection.execute(f"select count(*), sum(hash({listed})) from {database}.{name}").fetchall()
+                for database in ("publication", "warehouse")
+            ]
+            if sums[0] != sums[1]:
+                different.append(f"{schema}.{table}")
+    return different
+
+
+def add_atlas(settings: Settings, write: Callable[[Path, Path], object]) -> Path:
+    """Have `write(publication, target)` make the current publication's atlas, and point `atlas.html` at it.
+
+    `write` reads the DuckDB file and leaves one HTML file at target; the atlas is kept, rolled back and removed with
+    its publication. The caller holds `writer_lock`. Raises StrataError when nothing is published.
+    """
+    folder, run_id = settings.published, current_run(settings)
+    if run_id is None:
+        raise StrataError(f"nothing is published: run `make refresh DATASET={settings.dataset}` first.")
+    path = folder / PARTS[ATLAS].format(run_id)
+    write(folder / PARTS[LINK].format(run_id), path)
+    _seal(path)
+    _sync(folder)
+    _point(folder / ATLAS, path.name)
+    return path
+
+
+def has_atlas(settings: Settings) -> bool:
+    """Is the atlas that of the current publication?"""
+    link, run_id = settings.published / ATLAS, current_run(settings)
+    return run_id is not None and link.exists() and os.readlink(link) == PARTS[ATLAS].format(run_id)
+
+
+def current_run(settings: Settings) -> str | None:
+    """The run that is published; None when there is none."""
+    link = settings.published / LINK
+    return _run_of(os.readlink(link), LINK) if link.exists() else None
+
+
+def kept_runs(settings: Settings) -> list[str]:
+    """The runs whose publications are kept, the newest first."""
+    files = settings.published.glob(PARTS[LINK].format("*"))
+    newest_first = sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.name), reverse=True)
+    return [_run_of(file.name, LINK) for file in newest_first]
+
+
+def point_back(settings: Settings, run_id: str) -> None:
+    """Publish a kept run again. The caller holds `writer_lock`."""
+    for link, template in PARTS.items():
+        if not (settings.published / template.format(run_id)).exists():
+            (settings.published / link).unlink(missing_ok=True)  # what would stay is a newer run's
+    _point_all(settings.published, run_id)
+
+
+def remove_old(settings: Settings, keep: int) -> None:
+    """Remove all publications but the newest `keep` and the one that is published, with all their parts."""
+    for run_id in kept_runs(settings)[keep:]:
+        if run_id != current_run(settings):
+            (settings.published / PARTS[LINK].format(run_id)).unlink()
+    _remove_leftovers(settings.published)
 
 
 def current(settings: Settings) -> dict[str, Any] | None:
     """The facts of the publication that readers see now; None when there is none, or its file is gone or unreadable."""
-    path = Path(os.path.realpath(settings.published / LINK))
+    return facts_of(Path(os.path.realpath(settings.published / LINK)))
+
+
+def facts_of(path: Path) -> dict[str, Any] | None:
+    """The facts of a publication's DuckDB file; None when it is gone or unreadable."""
     if not path.is_file():
         return None
     try:
@@ -159,6 +253,7 @@ def current(settings: Settings) -> dict[str, Any] | None:
 
 def _marts(manifest: Mapping[str, Any]) -> list[_Mart]:
     """The public models of a dbt manifest, by schema and name."""
+    keys = _keys(manifest)
     marts = [
         _Mart(
             schema=node["schema"],
@@ -166,6 +261,8 @@ def _marts(manifest: Mapping[str, Any]) -> list[_Mart]:
             description=(node.get("description") or "").strip(),
             columns={column["name"]: (column.get("description") or "").strip() for column in node["columns"].values()},
             publication_order=tuple(_meta(node).get("publication_order", ())),
+            key=keys.get(unique_id, ()),
+            references=_references(manifest, unique_id, keys),
             private_columns=tuple(
                 column["name"] for column in node["columns"].values() if _is_tagged(node) or _is_tagged(column)
             ),
@@ -173,7 +270,7 @@ def _marts(manifest: Mapping[str, Any]) -> list[_Mart]:
                 column["name"] for column in node["columns"].values() if _meta(column).get("pii") is False
             ),
         )
-        for node in manifest["nodes"].values()
+        for unique_id, node in manifest["nodes"].items()
         if node["resource_type"] == "model" and node["schema"] in PUBLIC_SCHEMAS
     ]
     if not marts:
@@ -181,6 +278,38 @@ def _marts(manifest: Mapping[str, Any]) -> list[_Mart]:
             f"the dbt project has no model in the schemas {' and '.join(PUBLIC_SCHEMAS)}: there is nothing to publish."
         )
     return sorted(marts, key=lambda mart: (mart.schema, mart.name))
+
+
+def _tests(manifest: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The generic tests of this name that stop a publication and look at every row."""
+    return [
+        node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and (node.get("test_metadata") or {}).get("name") == name
+        and not node["config"].get("where")
+        and node["config"].get("severity", "error").lower() == "error"
+    ]
+
+
+def _keys(manifest: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Model -> the columns that are tested to be unique together, and never null."""
+    return {
+        test["attached_node"]: tuple(test["test_metadata"]["kwargs"]["columns"])
+        for test in _tests(manifest, "unique_combination")
+    }
+
+
+def _references(manifest: Mapping[str, Any], model: str, keys: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Columns of a model that are tested to hold nothing but keys of a public mart, or nulls -> that mart."""
+    references = {}
+    for test in _tests(manifest, "relationships"):
+        if test["attached_node"] == model:
+            [target] = {*test["depends_on"]["nodes"]} - {model}
+            node = manifest["nodes"][target]
+            if keys.get(target) == (test["test_metadata"]["kwargs"]["field"],) and node["schema"] in PUBLIC_SCHEMAS:
+                references[test["column_name"]] = f"{node['schema']}.{node.get('alias') or node['name']}"
+    return references
 
 
 def _meta(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,8 +350,8 @@ def _private_values(connection: duckdb.DuckDBPyConnection, mart: _Mart, types: M
     if not texts:
         return []
     counts = ", ".join(
-        f"count_if((contains({_quoted(name)}, '@') or {_quoted(name)}[1] in ('+', '(')) "
-        f"and regexp_full_match({_quoted(name)}, {_text(PII_VALUES)}))"
+        f"count_if((contains({quoted(name)}, '@') or {quoted(name)}[1] in ('+', '(')) "
+        f"and regexp_full_match({quoted(name)}, {_text(PII_VALUES)}))"
         for name in texts
     )
     [found] = connection.execute(f"select {counts} from warehouse.{mart.relation}").fetchall()
@@ -316,30 +445,45 @@ def _copy(connection: duckdb.DuckDBPyConnection, marts: Sequence[_Mart], tempora
         connection.execute(f"create schema publication.{schema}")
     row_counts = {}
     for mart in marts:
-        columns = ", ".join(_quoted(column) for column in mart.columns)
-        order = ", ".join(f"{_quoted(column)} nulls last" for column in mart.publication_order)
+        columns = ", ".join(quoted(column) for column in mart.columns)
+        order = ", ".join(f"{quoted(column)} nulls last" for column in mart.publication_order)
         source, target = f"warehouse.{mart.relation}", f"publication.{mart.relation}"
         connection.execute(
             f"create table {target} as select {columns} from {source}" + (f" order by {order}" if order else "")
         )
         connection.execute(f"comment on table {target} is {_text(mart.description)}")
         for column, description in mart.columns.items():
-            connection.execute(f"comment on column {target}.{_quoted(column)} is {_text(description)}")
+            connection.execute(f"comment on column {target}.{quoted(column)} is {_text(description)}")
         row_counts[mart.label] = _count(connection, source)
     return row_counts
 
 
-def _verify(connection: duckdb.DuckDBPyConnection, temporary: Path, row_counts: Mapping[str, int]) -> None:
-    """Open the finished file as a reader would and count again."""
-    connection.execute(f"attach {_text(str(temporary))} as written (read_only)")
-    for label, expected in row_counts.items():
-        schema, name = label.split(".", 1)
-        found = _count(connection, f"written.{_quoted(schema)}.{_quoted(name)}")
-        if found != expected:
-            raise StrataError(
-                f"{label} has {expected} rows in the warehouse and {found} in the new file, which was thrown away; "
-                "the last publication stays as it was. Check the disk, then refresh again."
-            )
+def _write_parquet(connection: duckdb.DuckDBPyConnection, marts: Sequence[_Mart], folder: Path) -> None:
+    """Write every mart of the finished file, attached as `written`, to `<folder>/<schema>/<mart>.parquet`."""
+    for mart in marts:
+        target = folder / mart.schema / f"{mart.name}.parquet"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        connection.execute(f"copy written.{mart.relation} to {_text(str(target))} (format parquet, compression zstd)")
+
+
+def _verify(
+    connection: duckdb.DuckDBPyConnection, marts: Sequence[_Mart], parquet: Path, row_counts: Mapping[str, int]
+) -> None:
+    """Open the finished files as a reader would and count again."""
+    import pyarrow.parquet as pq  # imported late: it takes half a second
+
+    for mart in marts:
+        expected = row_counts[mart.label]
+        found = {
+            "DuckDB": _count(connection, f"written.{mart.relation}"),
+            "Parquet": pq.read_metadata(parquet / mart.schema / f"{mart.name}.parquet").num_rows,
+        }
+        for kind, rows in found.items():
+            if rows != expected:
+                raise StrataError(
+                    f"{mart.label} has {expected} rows in the warehouse and {rows} in the new {kind} file, which was "
+                    "thrown away; the last publication stays as it was. Check the disk, then refresh again."
+                )
     connection.execute("detach written")
 
 
@@ -349,9 +493,11 @@ def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
 
 
 def _all_facts(
-    manifest: Mapping[str, Any], run_id: str, row_counts: Mapping[str, int], facts: Mapping[str, object]
-) -> dict[str, object]:
+    settings: Settings, manifest: Mapping[str, Any], marts: Sequence[_Mart], run_id: str,
+    row_counts: Mapping[str, int], facts: Mapping[str, object],
+) -> dict[str, object]:  # fmt: skip
     return {
+        "dataset": settings.dataset,
         "run_id": run_id,
         "published_at": datetime.now(UTC).replace(tzinfo=None),
         "git_commit": git_commit(),
@@ -359,6 +505,9 @@ def _all_facts(
         "duckdb_version": duckdb.__version__,
         **facts,
         "row_counts": dict(row_counts),
+        "keys": {mart.label: mart.key for mart in marts},
+        "references": {mart.label: mart.references for mart in marts},
+        "sorted_by": {mart.label: mart.publication_order for mart in marts},
     }
 
 
@@ -382,7 +531,7 @@ def _write_facts(connection: duckdb.DuckDBPyConnection, facts: Mapping[str, obje
         else:
             columns[name] = (_column_type(value), value)
     table = "publication.main._publication"
-    definition = ", ".join(f"{_quoted(name)} {data_type}" for name, (data_type, _) in columns.items())
+    definition = ", ".join(f"{quoted(name)} {data_type}" for name, (data_type, _) in columns.items())
     connection.execute(f"create table {table} ({definition})")
     connection.execute(
         f"insert into {table} values ({', '.join('?' for _ in columns)})",
@@ -413,28 +562,53 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _seal(path: Path) -> None:
+    """Make a file, or a folder's files, read-only, and force all of it to disk."""
+    for entry in (*path.rglob("*"), path):
+        if entry.is_file():
+            entry.chmod(0o444)
+        _sync(entry)
+
+
+def _point_all(folder: Path, run_id: str) -> None:
+    """Point every link at its part of a run. Where the run has none yet, the link stays."""
+    for link, template in PARTS.items():
+        if (folder / template.format(run_id)).exists():
+            _point(folder / link, template.format(run_id))
+
+
 def _point(link: Path, target: str) -> None:
     """Swap the symlink in one step; relative, so that the folder can be moved or mounted elsewhere."""
     new = link.with_name(f".{link.name}.tmp")
+    new.unlink(missing_ok=True)
     new.symlink_to(target)
     new.replace(link)
     _sync(link.parent)
 
 
+def _run_of(name: str, link: str) -> str:
+    prefix, suffix = PARTS[link].split("{}")
+    return name.removeprefix(prefix).removesuffix(suffix)
+
+
 def _remove_leftovers(folder: Path) -> None:
-    """What a crashed publication left: its unfinished file, write-ahead log or link."""
-    for leftover in folder.glob(".strata*.tmp*"):
-        leftover.unlink()
+    """Remove what a crashed publication left, parts of runs whose DuckDB file is gone, and links to nothing."""
+    runs = {_run_of(file.name, LINK) for file in folder.glob(PARTS[LINK].format("*"))}
+    leftovers = [*folder.glob(".*.tmp*")]
+    for link, template in PARTS.items():
+        leftovers += [part for part in folder.glob(template.format("*")) if _run_of(part.name, link) not in runs]
+    for leftover in leftovers:
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+    for link in PARTS:
+        if not (folder / link).exists():
+            (folder / link).unlink(missing_ok=True)
 
 
-def _remove_old(folder: Path, link: Path, keep: int) -> None:
-    files = sorted(folder.glob("strata-*.duckdb"), key=lambda file: (file.stat().st_mtime_ns, file.name), reverse=True)
-    for file in files[keep:]:
-        if file.name != os.readlink(link):
-            file.unlink()
-
-
-def _quoted(identifier: str) -> str:
+def quoted(identifier: str) -> str:
+    """A name as SQL text."""
     return '"' + identifier.replace('"', '""') + '"'
 
 

@@ -530,7 +530,7 @@ def plan_window(
         return Window(first_day, run_to, run_to, first_day)
     if as_of is None:
         run_to = max(run_to, closed_through)
-    return Window(closed_through + timedelta(days=1), run_to, run_to, first_day)
+    return Window(max(closed_through + timedelta(days=1), first_day), run_to, run_to, first_day)
 
 
 def kept_snapshots(first_day: date, as_of: date, week_ends: int = 13) -> list[date]:

@@ -8,15 +8,16 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from orchestration import datasets, dbt, publish, raw_files
+from orchestration import checks, datasets, dbt, publish, raw_files
 from orchestration.errors import StrataError
 from orchestration.forgotten import list_path, refuse_unfinished
 from orchestration.lock import writer_lock
@@ -34,23 +35,31 @@ class Refresh:
 
     settings: Settings
     window: Window
-    run_id: str
     seconds: dict[str, float]
     cpu_seconds: dict[str, float]
     layer_seconds: dict[str, float] = field(default_factory=dict)
+    manifest: Mapping[str, Any] | None = None
+    """dbt's manifest; None where nothing had to be computed."""
     published: Path | None = None
     notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Books:
-    """How far a warehouse is: kept in the warehouse, taken back before a run writes, set when it has succeeded."""
+    """How far a warehouse is: kept in the warehouse, taken back before a run writes, set when it has succeeded.
+
+    `run_id` (with `state`, all that its figures depend on, and its passed tests): the run that left the warehouse
+    whole; empty while one writes, and after one that failed.
+    """
 
     closed_through: date | None = None
     facts_version: str = ""
     rules_version: str = ""
     logic_version: str = ""
     snapshots: tuple[date, ...] = ()
+    run_id: str = ""
+    state: str = ""
+    checks_passed: int = 0
 
     @classmethod
     def read(cls, warehouse: Path, *, read_only: bool = False) -> Books:
@@ -68,6 +77,19 @@ class Books:
             rules_version=found.get("rules_version", ""),
             logic_version=found.get("logic_version", ""),
             snapshots=tuple(date.fromisoformat(day) for day in found.get("snapshots", [])),
+            run_id=found.get("run_id", ""),
+            state=found.get("state", ""),
+            checks_passed=found.get("checks_passed", 0),
+        )
+
+    def before(self, day: date) -> Books:
+        """These books as if no later day had been taken in."""
+        if not self.closed_through or day > self.closed_through:
+            return self
+        return replace(
+            self,
+            closed_through=day - timedelta(days=1),
+            snapshots=tuple(snapshot for snapshot in self.snapshots if snapshot < day),
         )
 
     def write(self, warehouse: Path) -> None:
@@ -116,8 +138,8 @@ def books_of_publication(settings: Settings) -> tuple[Books, date]:
     _, facts_version, rules_version, _ = published["state"].split()
     if (books.facts_version, books.rules_version, latest) != (facts_version, rules_version, as_of):
         raise StrataError(
-            f"The warehouse of {settings.dataset!r} is not the one that was published: a refresh has not finished. "
-            f"`make refresh DATASET={settings.dataset}` first."
+            f"The warehouse of {settings.dataset!r} is not the one that is published: a refresh has not finished, or "
+            f"the publication was rolled back. `make refresh DATASET={settings.dataset}` first."
         )
     return books, as_of
 
@@ -242,29 +264,63 @@ def refresh(
     until: date | None = None,
     rules: str | None = None,
     own_raw: bool = False,
+    rebuild_from: date | None = None,
     now: datetime | None = None,
     progress: bool = True,
 ) -> Refresh:
     """Take in what is new, rebuild what depends on it, test it, publish it.
 
     `rules`: a folder of rules that stand in for the package's and the data set's. `own_raw`: settings.raw was named by
-    the user, so nothing is generated. `now`: the clock (aware), for rehearsals.
+    the user, so nothing is generated. `rebuild_from`: received date from which on all is computed anew. `now`: the
+    clock (aware), for rehearsals.
     Raises StrataError with what to do next; the last publication then stays as it was.
     """
     now = now or datetime.now(UTC)
+    with writing(settings):
+        clock = Stopwatch()
+        notes = [] if own_raw else take_in(settings, now=now, source=source, size=size, until=until)
+        clock.lap("raw messages")
+        done = build(
+            settings, clock, as_of=as_of, rules=rules, own_raw=own_raw, rebuild_from=rebuild_from, now=now,
+            progress=progress,
+        )  # fmt: skip
+        done.notes += notes
+        done.published = publish_warehouse(settings, done.manifest)
+        clock.lap("publication")
+        publish_atlas(settings)
+        clock.lap("atlas")
+        if publish_to_postgres(settings):
+            clock.lap("PostgreSQL")
+    return done
+
+
+@contextmanager
+def writing(settings: Settings) -> Iterator[None]:
+    """Hold the right to write a data set: writer_lock, and no forgetting that was interrupted (StrataError)."""
     with writer_lock(settings):
         refuse_unfinished(settings)
-        return _refresh(settings, as_of, source, size, until, rules, own_raw, now, progress)
+        yield
 
 
-def rebuild(settings: Settings, *, rules: str | None, own_raw: bool, now: datetime, progress: bool = True) -> Refresh:
+def take_in(
+    settings: Settings, *, now: datetime, source: str | None = None, size: int | None = None, until: date | None = None
+) -> list[str]:
+    """Bring the raw messages up to date with the data set's script and source; remarks. The caller holds the lock."""
+    kept_out = datasets.prepare(settings, source=source, size=size, until=until, now=now).kept_out
+    return [f"Messages of people who were forgotten, {what} on the way in: {n:,}." for what, n in kept_out.items()]
+
+
+def rebuild(settings: Settings, *, rules: str | None, own_raw: bool, now: datetime, progress: bool = True) -> None:
     """Build the warehouse anew from the raw files as they are, and publish it. The caller holds the writer lock.
 
     Nothing is imported. The old warehouse file goes as a whole: deleted rows would stay in its free blocks.
     """
     for file in settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*"):
         shutil.rmtree(file) if file.is_dir() else file.unlink()
-    return _refresh(settings, None, None, None, None, rules, own_raw, now, progress, is_import=False)
+    done = build(settings, Stopwatch(), rules=rules, own_raw=own_raw, now=now, progress=progress)
+    publish_warehouse(settings, done.manifest)
+    publish_atlas(settings)
+    publish_to_postgres(settings)
 
 
 def stage_only(settings: Settings, raw: str, variables: Mapping[str, Any], now: datetime) -> Path:
@@ -306,18 +362,24 @@ def clean(settings: Settings) -> list[str]:
     return [str(path) for path in removed]
 
 
-def _refresh(
-    settings: Settings, as_of: date | None, source: str | None, size: int | None, until: date | None,
-    rules: str | None, own_raw: bool, now: datetime, progress: bool, is_import: bool = True,
-) -> Refresh:  # fmt: skip
-    clock = Stopwatch()
+def build(
+    settings: Settings,
+    clock: Stopwatch,
+    *,
+    rules: str | None,
+    own_raw: bool,
+    now: datetime,
+    as_of: date | None = None,
+    rebuild_from: date | None = None,
+    progress: bool = True,
+    on_result: Callable[[dbt.NodeResult], None] | None = None,
+) -> Refresh:
+    """Compute and test what the raw files and the rules change; nothing is published. The caller holds the lock.
+
+    `on_result` is told of each seed, model and test as dbt ends it. Raises StrataError where anything fails.
+    """
     variables, rules_folder = datasets.configuration_of(settings.dataset) if not own_raw else ({}, "")
     in_force = read_rules(find_folder(rules, rules_folder))
-    kept_out: Mapping[str, int] = {}
-    if not own_raw and is_import:
-        kept_out = datasets.prepare(settings, source=source, size=size, until=until, now=now).kept_out
-    clock.lap("raw messages")
-
     business = dbt.business_variables(variables)
     versions = Versions.of(settings, business, in_force.own_files)
     timezone = business["business_timezone"]
@@ -325,12 +387,13 @@ def _refresh(
     open_date = closed_through + timedelta(days=1) if closed_through else None
     files = raw_files.take_stock(settings, known, open_date, now)
     rates, notes = exchange_rates(settings, open_date)
-    notes += [f"Messages of people who were forgotten, {what} on the way in: {n:,}." for what, n in kept_out.items()]
 
     books = Books.read(settings.warehouse)
     if books.facts_version != versions.facts:
         settings.warehouse.unlink(missing_ok=True)
         books = Books(facts_version=versions.facts)
+    if rebuild_from:
+        books = books.before(rebuild_from)
     in_books = (
         min(filter(None, (books.closed_through, closed_through))) if books.closed_through and closed_through else None
     )
@@ -341,10 +404,8 @@ def _refresh(
     state = f"{window.as_of} {versions.facts} {versions.rules} {references_version(settings.raw)}"
     clock.lap("manifest")
 
-    run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    done = Refresh(settings, window, run_id, clock.seconds, clock.cpu_seconds, notes=notes)
-    published = publish.current(settings)
-    if not window.has_new_days and not to_build and published and published.get("state") == state:
+    done = Refresh(settings, window, clock.seconds, clock.cpu_seconds, notes=notes)
+    if not window.has_new_days and not to_build and books.run_id and books.state == state:
         return done
 
     # What this run writes is taken out of the books before, and entered after: a broken run leaves no false claim.
@@ -355,6 +416,7 @@ def _refresh(
         logic_version=versions.logic,
         snapshots=tuple(day for day in kept if day not in to_build),
     ).write(settings.warehouse)
+    run_id = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     last = max(datetime.fromisoformat(file.last_posted_at) for file in files if file.last_posted_at)
     told = run_variables(
         settings, window, business, last, write_run_manifest(settings, files, rates, timezone, window)
@@ -363,25 +425,71 @@ def _refresh(
         "snapshots": [day.isoformat() for day in kept],
         "snapshots_to_build": [day.isoformat() for day in to_build],
         "rules_version": versions.rules,
-        "run_id": done.run_id,
+        "run_id": run_id,
     }
     try:
-        built = dbt.build(settings, told, restate=books.rules_version != versions.rules, progress=progress)
+        built = dbt.build(
+            settings, told, restate=books.rules_version != versions.rules, progress=progress, on_result=on_result
+        )
     except StrataError:
         raw_files.name_unreadable(files, window, timezone)
         raise
-    done.layer_seconds = built.seconds
-    clock.lap("dbt")
-    facts = {"state": state, "as_of": window.as_of.isoformat(), "checks_passed": built.checks_passed}
-    facts["dataset"] = settings.dataset
-    done.published = publish.publish(settings, manifest=built.manifest, run_id=done.run_id, facts=facts).path
-    clock.lap("publication")
-
+    done.manifest, done.layer_seconds = built.manifest, built.seconds
     closed = max(window.run_to, in_books) if in_books else window.run_to
-    Books(closed, versions.facts, versions.rules, versions.logic, tuple(kept)).write(settings.warehouse)
+    Books(
+        closed, versions.facts, versions.rules, versions.logic, tuple(kept), run_id, state, built.checks_passed
+    ).write(settings.warehouse)
     raw_files.write_lines(settings.manifest / "exchange_rates.jsonl", rates)
     raw_files.write_manifest(settings, max(closed, closed_through or closed), files)
+    clock.lap("dbt")
     return done
+
+
+def publish_warehouse(settings: Settings, manifest: Mapping[str, Any] | None = None) -> Path | None:
+    """Publish what the warehouse holds; None where readers see it already. The caller holds the lock.
+
+    `manifest`: dbt's, where the caller has it. Raises StrataError where the last run has not left the warehouse whole,
+    where a standing check is in error, and see publish.publish.
+    """
+    books = Books.read(settings.warehouse)
+    if not books.run_id:
+        raise StrataError(
+            f"The warehouse of {settings.dataset!r} is not whole: the run that wrote it last has failed. "
+            f"`make refresh DATASET={settings.dataset}` says why, or mends it."
+        )
+    published = publish.current(settings)
+    if published and published["run_id"] == books.run_id:
+        return None
+    if books.run_id in publish.kept_runs(settings):  # rolled back since, or killed before the links had moved
+        publish.point_back(settings, books.run_id)
+        return settings.published / publish.LINK
+    checks.refuse_errors(checks.of_figures(settings.warehouse))
+    facts = {"state": books.state, "as_of": books.state.split()[0], "checks_passed": books.checks_passed}
+    return publish.publish(
+        settings, manifest=manifest or dbt.project_manifest(settings), run_id=books.run_id, facts=facts
+    ).path
+
+
+def publish_atlas(settings: Settings) -> bool:
+    """Make the page of the current publication, unless it is there. Was it made now? The caller holds the lock."""
+    if publish.has_atlas(settings):
+        return False
+    from orchestration import atlas  # imported late: it takes half a second
+
+    publish.add_atlas(settings, atlas.write)
+    return True
+
+
+def publish_to_postgres(settings: Settings) -> dict[str, int]:
+    """Load the current publication into PostgreSQL, where STRATA_POSTGRES names one and it isn't there yet.
+
+    Rows by table, none where nothing was loaded. The caller holds the lock.
+    """
+    if not os.environ.get("STRATA_POSTGRES"):
+        return {}
+    from orchestration.postgres import publish_postgres  # imported late: it takes half a second
+
+    return publish_postgres(settings)
 
 
 class Stopwatch:

@@ -34,12 +34,17 @@ def search(settings: Settings, files: list[RawFile], traces: Traces) -> list[Pla
     """Search raw files, manifest, proposals, warehouse and every publication."""
     places = [*_raw(settings, files, traces)]
     places += _texts("manifest", settings.manifest, traces) + _texts("proposals", settings.proposals, traces)
-    databases = [("warehouse", settings.warehouse)] if settings.warehouse.exists() else []
-    databases += [
-        ("publication", path) for path in sorted(settings.published.glob("*.duckdb")) if not path.is_symlink()
-    ]
-    for kind, path in databases:
-        places += _database(kind, path, traces)
+    if settings.warehouse.exists():
+        places += _database("warehouse", settings.warehouse, traces)
+    for path in sorted(path for path in settings.published.glob("*") if not path.is_symlink()):
+        if path.is_dir():
+            places += _parquet(path, traces)
+        elif path.suffix == ".duckdb":
+            places += _database("publication", path, traces)
+        else:
+            places.append(
+                Place("publication", path.name, path.name, int(traces.is_in(path.read_text(errors="replace"))))
+            )
     return places
 
 
@@ -104,6 +109,23 @@ def _database(kind: str, path: Path, traces: Traces) -> list[Place]:
             )
             for (schema, table), names in columns.items()
         ]
+
+
+def _parquet(folder: Path, traces: Traces) -> list[Place]:
+    """Every Parquet file of a publication, as a table of a database is searched."""
+    places = []
+    with closing(duckdb.connect()) as db:
+        db.execute("set threads = 2")
+        for path in sorted(folder.rglob("*.parquet")):
+            table = f"read_parquet({literal(str(path))})"
+            columns = [
+                name for name, kind, *_ in db.execute(f"describe from {table}").fetchall()
+                if not re.match(TEXTLESS, kind)
+            ]  # fmt: skip
+            if columns:
+                name = f"{path.parent.name}.{path.stem}"
+                places.append(Place("publication", folder.name, name, _hits(db, table, columns, traces)))
+    return places
 
 
 def _hits(db: duckdb.DuckDBPyConnection, table: str, columns: list[str], traces: Traces) -> int:

@@ -28,6 +28,12 @@ PEOPLE = """
 REVENUE = "select count(*), coalesce(sum(net_revenue), 0), coalesce(sum(refunded_revenue), 0) from marts.orders"
 BALANCE = "select count(*) from quality.revenue_reconciliation where line = 'difference' and amount <> 0"
 WARNINGS = "select count(*) from quality.segmentation_warnings"
+CHECKS = """
+    select check_name || ' (' || subject || ') ' || format('{:,.2f}', measured) || ': ' || explanation
+    from quality.checks
+    where status <> 'pass'
+    order by check_name, subject
+"""
 VALUABLE = """
     select
         micro_segment,
@@ -62,6 +68,7 @@ def print_summary(done: Refresh) -> None:
         (warnings,) = row(WARNINGS)
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in db.execute(REJECTED).fetchall())
         valuable = db.execute(VALUABLE).fetchall()
+        unusual = [text for (text,) in db.execute(CHECKS).fetchall()]
         size = link.stat().st_size / 1e6
 
     print(f"\nStrata · {done.settings.dataset} · as of {as_of}\n")
@@ -89,6 +96,8 @@ def print_summary(done: Refresh) -> None:
     if done.layer_seconds:
         layers = sorted(done.layer_seconds.items(), key=lambda layer: -layer[1])
         print("              within dbt: " + ", ".join(f"{layer} {wall:.1f}" for layer, wall in layers))
+    for text in unusual:
+        print(f"  Unusual     {text}")
     for note in done.notes:
         print(f"  Note        {note}")
     print()

@@ -12,10 +12,12 @@ from typing import Any
 
 import duckdb
 
-from orchestration import raw_files
+from orchestration import datasets, raw_files
 from orchestration.refresh import Refresh, refresh
 from orchestration.settings import Settings
 
+#: Customers of the demo that several test files look at, and the clock when it is published.
+DEMO_SIZE, DEMO_NOW = 2_000, datetime(2026, 3, 3, 12)
 LAYERS = ("staging", "intermediate", "macro_segments", "lifetime_value", "micro_segments", "marts", "quality")
 #: What a run leaves of its own work: the steps to the scores and audiences of the snapshots that it built, no others.
 STEPS_OF_A_RUN = {
@@ -64,6 +66,15 @@ class Rehearsal:
         """The manifest's files by name."""
         lines = (self.settings.manifest / "files.jsonl").read_text().splitlines()
         return {row["file"]: row for row in map(json.loads, lines[1:])}
+
+
+def published_demo(home: Path) -> Rehearsal:
+    """The demo shop, published; under a name of its own, as other tests have demos of other sizes."""
+    books = Rehearsal(home, "published_demo")
+    source = Settings.of("demo", str(books.raw), home)
+    datasets.prepare(source, source=None, size=DEMO_SIZE, until=None, now=DEMO_NOW.replace(tzinfo=UTC))
+    books.refresh(DEMO_NOW)
+    return books
 
 
 def differences(left: Rehearsal, right: Rehearsal, layers: tuple[str, ...] = LAYERS, rows: int = 3) -> list[str]:

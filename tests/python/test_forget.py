@@ -23,7 +23,9 @@ from orchestration import datasets, erase, forgotten, persons, raw_files
 from orchestration.erase import anonymous, verdict
 from orchestration.errors import StrataError
 from orchestration.forget import Plan, forget
+from orchestration.persons import Person
 from orchestration.refresh import clean, id_key
+from orchestration.search import search
 from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.traces import Traces, is_unmistakable
 from rehearsal import Rehearsal, differences
@@ -522,6 +524,16 @@ def texts_of_raw(raw: Path) -> Iterator[str]:
             yield (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
 
 
+def test_the_search_looks_into_every_part_of_a_publication(tmp_path: Path) -> None:
+    settings, known = Settings.of("shop", home=tmp_path), "jane-the-customer-4711"
+    marts = settings.published / "parquet-one" / "marts"
+    marts.mkdir(parents=True)
+    pq.write_table(pa.table({"customer_id": [known, "someone-else"], "orders": [1, 2]}), marts / "customers.parquet")
+    (settings.published / "atlas-one.html").write_text(f"<td>{known}</td>")
+    places = search(settings, [], Person(users=(known,)).traces)
+    assert {place.group: place.hits for place in places} == {"parquet-one": 1, "atlas-one.html": 1}
+
+
 #: What only counts messages as they came differs: those of the forgotten that came again are counted as rejected.
 COUNTS_OF_MESSAGES = (
     "staging.stg_messages", "intermediate.int_message_ledger", "intermediate.int_arrived_messages",
@@ -585,6 +597,11 @@ def test_everybody_elses_figures_are_those_of_a_shop_that_never_knew_the_person(
     assert {place.kind for place in places} == {"raw", "manifest", "warehouse", "publication"}
     [publication] = books.settings.published.glob("strata-*.duckdb")
     assert publication not in published
+    run_id = publication.stem.removeprefix("strata-")
+    assert {path.name for path in books.settings.published.iterdir()} == {
+        publication.name, "strata.duckdb", f"parquet-{run_id}", "parquet",
+    }  # fmt: skip
+    assert f"parquet-{run_id}" in {place.group for place in places}
     for text in (*texts_of(books.settings.warehouse), *texts_of(publication), *texts_of_raw(books.raw)):
         assert JANE.lower() not in text.lower()
     assert {name: days_of(file) for name, file in books.manifest().items()} == days

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from pathlib import Path
-
 import duckdb
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from orchestration import datasets
 from orchestration.settings import PROJECT_DIR
-from rehearsal import Rehearsal
-
-SIZE = 2_000
-NOW = datetime(2026, 3, 3, 12)
+from rehearsal import DEMO_SIZE, Rehearsal
 
 
 @pytest.fixture(scope="module")
-def found(home: Path) -> duckdb.DuckDBPyConnection:
+def found(demo: Rehearsal) -> duckdb.DuckDBPyConnection:
     """The published customers, beside what the script that makes the messages knows of them."""
-    books = Rehearsal(home, "demo")
-    datasets.prepare(books.settings, source=None, size=SIZE, until=None, now=NOW.replace(tzinfo=UTC))
-    books.refresh(NOW)
     truth = duckdb.connect()
     truth.execute("set timezone = 'UTC'")
-    truth.execute("set variable size = $1", [SIZE])
+    truth.execute("set variable size = $1", [DEMO_SIZE])
     truth.execute("set variable until = null")
     truth.execute((PROJECT_DIR / "datasets" / "demo.sql").read_text(encoding="utf-8"))
-    truth.execute(f"attach '{books.settings.published / 'strata.duckdb'}' as published (read_only)")
+    truth.execute(f"attach '{demo.settings.published / 'strata.duckdb'}' as published (read_only)")
     truth.execute(
         """
         create table found as

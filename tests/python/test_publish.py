@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from orchestration import publish as publishing
 from orchestration.errors import StrataError
 from orchestration.lock import writer_lock
-from orchestration.publish import Publication, current, publish
+from orchestration.publish import current, publish
+from orchestration.rollback import rollback
 from orchestration.settings import PROJECT_DIR, Settings
+from toy_publication import a_manifest, link, model, publish_demo, query, write_warehouse
 
 STORAGE_NUMBER_OF_1_2 = 65  # the format's number in the header of a file that DuckDB 1.2 can read
 
@@ -30,70 +33,15 @@ def settings(tmp_path: Path) -> Settings:
     return Settings.of("demo", home=tmp_path / "a folder with spaces and a ' quote")
 
 
-def write_warehouse(settings: Settings, rows: int = 5, extra: str = "") -> None:
-    """Two marts and a table behind them; `generation` is the same in every row of both marts."""
-    settings.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    settings.warehouse.unlink(missing_ok=True)
-    with duckdb.connect(str(settings.warehouse)) as connection:
-        connection.execute(
-            f"""
-            create schema marts;
-            create schema quality;
-            create schema intermediate;
-            create table marts.customers as
-                select i as customer_id, {rows} as generation, cast(i as decimal(18, 2)) as "order"
-                from range({rows}) as t (i) order by hash(i);
-            create table quality.message_ledger as
-                select date '2026-01-01' as received_date, {rows} as generation from range({rows});
-            create table intermediate.int_people as select 'a@example.com' as email;
-            {extra}
-            """
-        )
+def names(settings: Settings) -> list[str]:
+    return sorted(file.name for file in settings.published.iterdir())
 
 
-def model(schema: str, name: str, *columns: str, **more: Any) -> dict[str, Any]:
-    return {
-        "resource_type": "model",
-        "schema": schema,
-        "name": name,
-        "alias": name,
-        "description": f"It's {name}. One row per thing.",
-        "columns": {column: {"name": column, "description": f"The {column}, described."} for column in columns},
-        **more,
-    }
-
-
-def a_manifest() -> dict[str, Any]:
-    nodes = [
-        model(
-            "marts",
-            "customers",
-            "order",
-            "customer_id",
-            "generation",
-            config={"meta": {"publication_order": ["customer_id"]}},
-        ),
-        model("quality", "message_ledger", "received_date", "generation"),
-        model("intermediate", "int_people", "email"),
-        {"resource_type": "test", "schema": "marts", "name": "unique_customers"},
-    ]
-    return {
-        "metadata": {"dbt_version": "1.11.0"},
-        "nodes": {f"{node['resource_type']}.strata.{node['name']}": node for node in nodes},
-    }
-
-
-def publish_demo(settings: Settings, run_id: str = "first", **more: Any) -> Publication:
-    return publish(settings, manifest=a_manifest(), run_id=run_id, **more)
-
-
-def link(settings: Settings) -> Path:
-    return settings.published / "strata.duckdb"
-
-
-def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(os.path.realpath(link(settings)), read_only=True) as connection:
-        return connection.execute(sql).fetchall()
+def write_atlas(publication: Path, target: Path) -> None:
+    """A page that says which run it is of."""
+    with duckdb.connect(str(publication), read_only=True) as connection:
+        [(run_id,)] = connection.execute("select run_id from main._publication").fetchall()
+    target.write_text(f"atlas of {run_id}")
 
 
 def test_it_publishes_the_marts_and_nothing_else(settings: Settings) -> None:
@@ -133,7 +81,7 @@ def test_the_file_can_be_read_by_older_clients_and_not_be_written(settings: Sett
     assert header[8:12] == b"DUCK"
     assert struct.unpack("<Q", header[12:20]) == (STORAGE_NUMBER_OF_1_2,)
     assert path.stat().st_mode & 0o777 == 0o444
-    assert sorted(file.name for file in settings.published.iterdir()) == ["strata-first.duckdb", "strata.duckdb"]
+    assert names(settings) == ["parquet", "parquet-first", "strata-first.duckdb", "strata.duckdb"]
     assert os.readlink(link(settings)) == "strata-first.duckdb", "relative, so that the folder can be moved"
 
 
@@ -339,7 +287,7 @@ def test_a_copy_that_lost_rows_is_thrown_away(settings: Settings, monkeypatch: p
     publish_demo(settings)
     count = publishing._count
     monkeypatch.setattr(publishing, "_count", lambda c, relation: count(c, relation) - relation.startswith("written"))
-    assert_refused(settings, a_manifest(), "has 5 rows in the warehouse and 4 in the new file")
+    assert_refused(settings, a_manifest(), "has 5 rows in the warehouse and 4 in the new DuckDB file")
 
 
 def test_the_same_run_is_not_published_twice(settings: Settings) -> None:
@@ -349,21 +297,141 @@ def test_the_same_run_is_not_published_twice(settings: Settings) -> None:
         publish_demo(settings)
 
 
-def test_the_last_three_files_stay(settings: Settings) -> None:
+def test_the_parts_of_a_publication_come_go_and_are_rolled_back_together(settings: Settings) -> None:
     write_warehouse(settings)
     for run in ("z", "y", "x", "w"):
-        publish_demo(settings, run)
-    names = sorted(file.name for file in settings.published.glob("strata-*"))
-    assert names == ["strata-w.duckdb", "strata-x.duckdb", "strata-y.duckdb"]
-    assert current(settings)["run_id"] == "w"
+        publish_demo(settings, run, facts={"as_of": f"the day of {run}"})
+        publishing.add_atlas(settings, write_atlas)
+    assert names(settings) == [
+        *("atlas-w.html", "atlas-x.html", "atlas-y.html", "atlas.html"),
+        *("parquet", "parquet-w", "parquet-x", "parquet-y"),
+        *("strata-w.duckdb", "strata-x.duckdb", "strata-y.duckdb", "strata.duckdb"),
+    ]
+    links = ("atlas.html", "parquet", "strata.duckdb")
+    assert [os.readlink(settings.published / part) for part in links] == [
+        *("atlas-w.html", "parquet-w", "strata-w.duckdb")
+    ]
+
+    # A newer publication whose atlas is still to be made: the older one is better than none, and older than the marts.
+    publish_demo(settings, "v", facts={"as_of": "the day of v"})
+    assert (settings.published / "atlas.html").read_text() == "atlas of w"
+
+    for run in ("w", "x"):
+        left, now = rollback(settings)
+        assert (left, now["run_id"], now["as_of"]) == ("v" if run == "w" else "w", run, f"the day of {run}")
+        assert current(settings)["run_id"] == run
+        assert os.readlink(settings.published / "parquet") == f"parquet-{run}"
+        assert (settings.published / "atlas.html").read_text() == f"atlas of {run}"
+    before = files(settings)
+    with pytest.raises(StrataError, match="no older publication is kept"):
+        rollback(settings)
+    assert files(settings) == before
+
+    # What readers see stays, whatever its age.
+    publishing.remove_old(settings, keep=1)
+    assert publishing.kept_runs(settings) == ["v", "x"]
 
 
-def test_the_file_that_readers_see_is_never_removed(settings: Settings) -> None:
+def test_a_rollback_does_not_leave_the_atlas_of_what_it_takes_back(settings: Settings) -> None:
     write_warehouse(settings)
-    publish_demo(settings, "a")
-    publish_demo(settings, "b", keep=0)
-    assert [file.name for file in settings.published.glob("strata-*")] == ["strata-b.duckdb"]
-    assert current(settings)["run_id"] == "b"
+    for run in ("first", "second"):
+        publish_demo(settings, run, facts={"as_of": run})
+    publishing.add_atlas(settings, write_atlas)
+    rollback(settings)
+    assert "atlas.html" not in names(settings)
+
+
+def test_nothing_can_be_rolled_back_where_nothing_is_published(settings: Settings) -> None:
+    with pytest.raises(StrataError, match="make refresh DATASET=demo"):
+        rollback(settings)
+
+
+def test_a_broken_publication_can_be_rolled_back_from_and_not_to(settings: Settings) -> None:
+    write_warehouse(settings)
+    for run in ("first", "second", "third"):
+        publish_demo(settings, run, facts={"as_of": run})
+
+    def spoil(run: str) -> Path:
+        path = settings.published / f"strata-{run}.duckdb"
+        written = path.stat().st_mtime_ns
+        path.chmod(0o644)
+        os.truncate(path, 4096)
+        os.utime(path, ns=(written, written))
+        return path
+
+    spoil("third")
+    assert rollback(settings)[0] == "third"
+    assert current(settings)["run_id"] == "second"
+    spoiled = spoil("first")
+    with pytest.raises(StrataError, match=r"nothing was changed: .*strata-first\.duckdb can't be read"):
+        rollback(settings)
+    assert current(settings)["run_id"] == "second"
+    spoiled.unlink()
+    (settings.published / "strata-second.duckdb").unlink()
+    with pytest.raises(StrataError, match=r"strata-third\.duckdb can't be read"):
+        rollback(settings)
+
+
+def test_parquet_has_the_rows_of_the_file_in_its_order(settings: Settings) -> None:
+    write_warehouse(settings, rows=300_000)  # several row groups
+    publish_demo(settings)
+    path = settings.published / "parquet" / "marts" / "customers.parquet"
+    table = pq.read_table(path)
+    rows = query(settings, "from marts.customers")
+    assert list(zip(*(column.to_pylist() for column in table.columns), strict=True)) == rows
+    assert table.schema.names == ["order", "customer_id", "generation"]
+    assert str(table.schema.field("order").type) == "decimal128(18, 2)"
+    assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
+    assert path.stat().st_mode & 0o777 == 0o444
+    assert (path.parents[1] / "quality" / "message_ledger.parquet").is_file()
+
+
+def test_parquet_that_lost_rows_is_thrown_away(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_warehouse(settings)
+    publish_demo(settings)
+    write = publishing._write_parquet
+
+    def lose_a_row(connection: duckdb.DuckDBPyConnection, marts: Any, folder: Path) -> None:
+        write(connection, marts, folder)
+        path = folder / "marts" / "customers.parquet"
+        pq.write_table(pq.read_table(path).slice(1), path)
+
+    monkeypatch.setattr(publishing, "_write_parquet", lose_a_row)
+    assert_refused(settings, a_manifest(), "has 5 rows in the warehouse and 4 in the new Parquet file")
+
+
+def tested(name: str, model: str, **more: Any) -> dict[str, Any]:
+    """A generic test of a model, as dbt's manifest has it."""
+    arguments, config = more.pop("arguments", {}), more.pop("config", {"severity": "ERROR"})
+    return {
+        "resource_type": "test", "schema": "tests", "name": name, "config": config, "attached_node": model,
+        "test_metadata": {"name": name, "kwargs": arguments}, **more,
+    }  # fmt: skip
+
+
+def test_keys_and_joins_are_what_tests_prove_of_every_row(settings: Settings) -> None:
+    customers, ledger = "model.strata.customers", "model.strata.message_ledger"
+    write_warehouse(settings)
+    manifest = a_manifest()
+    unique = {"arguments": {"columns": ["customer_id"]}}
+    joins = {
+        "arguments": {"field": "customer_id"}, "column_name": "generation",
+        "depends_on": {"nodes": [customers, ledger]},
+    }  # fmt: skip
+    tests = {
+        "key": tested("unique_combination", customers, **unique),
+        "warns": tested("unique_combination", ledger, **unique, config={"severity": "warn"}),
+        "some_rows": tested("relationships", ledger, **joins, config={"where": "is_current"}),
+        "no_key": tested("relationships", ledger, **joins | {"arguments": {"field": "order"}}),
+    }
+    manifest["nodes"] |= tests
+    publish(settings, manifest=manifest, run_id="first")
+    facts = current(settings)
+    assert facts["keys"] == {"marts.customers": ["customer_id"], "quality.message_ledger": []}
+    assert facts["references"] == {"marts.customers": {}, "quality.message_ledger": {}}
+    manifest["nodes"]["join"] = tested("relationships", ledger, **joins)
+    publish(settings, manifest=manifest, run_id="second")
+    assert current(settings)["references"]["quality.message_ledger"] == {"generation": "marts.customers"}
 
 
 KILLED_WHILE_PUBLISHING = """
@@ -371,7 +439,8 @@ import os, signal, sys
 sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
 from orchestration import publish as publishing
-from test_publish import Settings, a_manifest
+from orchestration.settings import Settings
+from toy_publication import a_manifest
 publishing._verify = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 publishing.publish(Settings.of("demo", home=Path(sys.argv[3])), manifest=a_manifest(), run_id="killed")
 """
@@ -396,56 +465,9 @@ def test_a_killed_publication_leaves_no_trace_after_the_next(settings: Settings)
     assert (settings.published / ".strata-killed.duckdb.tmp").exists()
     assert current(settings)["run_id"] == "first"
     publish_demo(settings, "second")
-    names = sorted(file.name for file in settings.published.iterdir())
-    assert names == ["strata-first.duckdb", "strata-second.duckdb", "strata.duckdb"]
-
-
-def test_readers_always_see_one_whole_publication(settings: Settings) -> None:
-    """Generations n and n + 1 differ in every table: a reader that mixes them, or meets an error, is caught."""
-    write_warehouse(settings, rows=1)
-    publish_demo(settings, "run-1")
-    stop, seen, torn = threading.Event(), [], []
-
-    def read() -> None:
-        while not stop.is_set() or not seen:
-            with duckdb.connect(str(link(settings)), read_only=True) as connection:
-                state = connection.execute(
-                    """
-                    select
-                        (select run_id from main._publication),
-                        (select max(generation) from marts.customers), (select count(*) from marts.customers),
-                        (select max(generation) from quality.message_ledger),
-                        (select count(*) from quality.message_ledger)
-                    """
-                ).fetchone()
-            seen.append(state)
-            if state != (f"run-{state[1]}", *[state[1]] * 4):
-                torn.append(state)
-
-    failures: list[BaseException] = []
-
-    def reader() -> None:
-        try:
-            read()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=reader) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        for generation in range(2, 9):
-            write_warehouse(settings, rows=generation)
-            publish_demo(settings, f"run-{generation}")
-    finally:
-        time.sleep(0.2)
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert failures == []
-    assert torn == []
-    assert {state[0] for state in seen} >= {"run-8"}
-    assert len({state[0] for state in seen}) >= 3, "the readers were too slow to meet a swap"
+    assert names(settings) == [
+        *("parquet", "parquet-first", "parquet-second", "strata-first.duckdb", "strata-second.duckdb", "strata.duckdb")
+    ]
 
 
 HOLD_THE_LOCK = """

@@ -1,0 +1,243 @@
+with messages as (
+
+    select
+        received_date,
+        coalesce(event, type) as message_type
+    from {{ ref('stg_messages') }}
+    where
+        outcome = 'accepted'
+        and received_date <= {{ as_of() }}
+        and received_date >= cast({{ dbt.dateadd('day', -56, as_of()) }} as date)
+
+),
+
+first_day as (
+
+    select min(received_date) as first_date from {{ ref('int_message_ledger') }}
+
+),
+
+-- the published day and the eight same weekdays before, as far as there were messages at all
+weekdays as (
+
+    select calendar.calendar_date
+    from {{ ref('calendar') }} as calendar
+    inner join first_day on calendar.calendar_date >= first_day.first_date
+    where
+        calendar.calendar_date in (
+            {%- for weeks in range(9) %}
+            cast({{ dbt.dateadd('day', -7 * weeks, as_of()) }} as date){{ ',' if not loop.last }}
+            {%- endfor %}
+        )
+
+),
+
+message_types as (
+
+    select distinct message_type from messages
+
+),
+
+volumes as (
+
+    select
+        message_types.message_type,
+        weekdays.calendar_date,
+        count(messages.received_date) as messages
+    from message_types
+    cross join weekdays
+    left join messages
+        on message_types.message_type = messages.message_type and weekdays.calendar_date = messages.received_date
+    group by message_types.message_type, weekdays.calendar_date
+
+),
+
+usual_volumes as (
+
+    select
+        message_type,
+        count(*) as weeks,
+        median(messages) as messages
+    from volumes
+    where calendar_date < {{ as_of() }}
+    group by message_type
+
+),
+
+message_volume as (
+
+    select
+        volumes.message_type as subject,
+        greatest(
+            (volumes.messages + 1.0) / (usual_volumes.messages + 1.0),
+            (usual_volumes.messages + 1.0) / (volumes.messages + 1.0)
+        ) as measured,
+        concat(
+            volumes.messages, ' on the day; median of ', usual_volumes.weeks, ' such weekdays before: ',
+            cast(round(usual_volumes.messages, 1) as {{ dbt.type_string() }})
+        ) as explanation
+    from volumes
+    inner join usual_volumes on volumes.message_type = usual_volumes.message_type
+    where
+        volumes.calendar_date = {{ as_of() }}
+        and usual_volumes.weeks >= 4
+        and usual_volumes.messages >= 20
+
+),
+
+rejected_share as (
+
+    select
+        'last 7 days' as subject,
+        sum(case when outcome = 'rejected' then messages else 0 end) / cast(sum(messages) as double) as measured,
+        concat(
+            sum(case when outcome = 'rejected' then messages else 0 end), ' of ', sum(messages),
+            ' messages; quality.rejected_messages says why'
+        ) as explanation
+    from {{ ref('int_message_ledger') }}
+    where received_date <= {{ as_of() }} and received_date > cast({{ dbt.dateadd('day', -7, as_of()) }} as date)
+    having sum(messages) > 0
+
+),
+
+snapshots as (
+
+    select
+        {{ as_of() }} as snapshot_date,
+        max(snapshot_date) as previous_snapshot_date
+    from {{ ref('int_snapshot_dates') }}
+    where is_month_end and snapshot_date < {{ as_of() }}
+
+),
+
+sizes as (
+
+    select
+        snapshot_date,
+        case when micro_segment_id is null then 'macro-segments' else 'micro-segments' end as subject,
+        coalesce(micro_segment_id, macro_segment) as segment,
+        customers
+    from {{ ref('micro_segment_measures') }}
+
+),
+
+sizes_now_and_before as (
+
+    select
+        sizes.subject,
+        sizes.segment,
+        snapshots.previous_snapshot_date,
+        sum(case when sizes.snapshot_date = snapshots.snapshot_date then sizes.customers else 0 end) as customers,
+        sum(case when sizes.snapshot_date = snapshots.previous_snapshot_date then sizes.customers else 0 end)
+            as previous_customers
+    from sizes
+    inner join snapshots
+        on
+            sizes.snapshot_date = snapshots.snapshot_date
+            or sizes.snapshot_date = snapshots.previous_snapshot_date
+    group by sizes.subject, sizes.segment, snapshots.previous_snapshot_date
+
+),
+
+-- half a customer in every segment, so that one that opened or closed counts for what it held
+shares as (
+
+    select
+        subject,
+        previous_snapshot_date,
+        (customers + 0.5) / (sum(customers) over (partition by subject) + 0.5 * count(*) over (partition by subject))
+            as share,
+        (previous_customers + 0.5)
+        / (sum(previous_customers) over (partition by subject) + 0.5 * count(*) over (partition by subject))
+            as previous_share,
+        sum(previous_customers) over (partition by subject) as all_previous_customers
+    from sizes_now_and_before
+
+),
+
+segment_size_drift as (
+
+    select
+        subject,
+        -- each segment's part is rounded, so that the sum doesn't depend on the order of rows
+        cast(sum(cast((share - previous_share) * ln(share / previous_share) as decimal(18, 10))) as double) as measured,
+        concat(count(*), ' segments, against ', previous_snapshot_date) as explanation
+    from shares
+    where all_previous_customers > 0
+    group by subject, previous_snapshot_date
+
+),
+
+latest_backtests as (
+
+    select *
+    from {{ ref('ltv_backtest') }}
+    where dimension = 'all' and measure = 'net_revenue' and bias_rate is not null
+    qualify row_number() over (partition by horizon_days order by snapshot_date desc nulls last) = 1
+
+),
+
+ltv_calibration as (
+
+    select
+        concat(horizon_days, ' days') as subject,
+        abs(bias_rate) as measured,
+        concat(
+            predicted, ' predicted at ', snapshot_date, ', ', actual, ' came by ', outcome_date,
+            case when not is_in_interval then ', outside the interval' else '' end
+        ) as explanation
+    from latest_backtests
+
+),
+
+measured as (
+
+    select
+        'message_volume' as check_name,
+        *
+    from message_volume
+    union all
+    select
+        'rejected_share' as check_name,
+        *
+    from rejected_share
+    union all
+    select
+        'segment_size_drift' as check_name,
+        *
+    from segment_size_drift
+    union all
+    select
+        'ltv_calibration' as check_name,
+        *
+    from ltv_calibration
+
+),
+
+levels as (
+
+    select * from {{ ref('check_levels') }}
+
+),
+
+final as (
+
+    select
+        measured.check_name,
+        measured.subject,
+        round(measured.measured, 6) as measured,
+        levels.warn_level,
+        levels.error_level,
+        case
+            when measured.measured > levels.error_level then 'error'
+            when measured.measured > levels.warn_level then 'warn'
+            else 'pass'
+        end as status,
+        measured.explanation,
+        levels.description
+    from measured
+    left join levels on measured.check_name = levels.check_name
+
+)
+
+select * from final

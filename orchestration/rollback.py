@@ -1,0 +1,39 @@
+"""`make rollback`: publish the publication before the current one again."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from orchestration import publish
+from orchestration.errors import StrataError
+from orchestration.forgotten import refuse_unfinished
+from orchestration.lock import writer_lock
+from orchestration.settings import Settings
+
+
+def rollback(settings: Settings) -> tuple[str | None, dict[str, Any]]:
+    """Point all links at the newest kept publication that is older than the current one: that one's run, these facts.
+
+    PostgreSQL, where it is configured, is loaded from it before. Raises StrataError where there is none: then nothing
+    was changed.
+    """
+    with writer_lock(settings):
+        refuse_unfinished(settings)
+        left, runs = publish.current_run(settings), publish.kept_runs(settings)
+        older = runs[runs.index(left) + 1 :] if left else runs
+        if not older:
+            raise StrataError(
+                f"nothing was changed: no older publication is kept in {settings.published}. "
+                f"`make refresh DATASET={settings.dataset}` publishes anew."
+            )
+        path = settings.published / publish.PARTS[publish.LINK].format(older[0])
+        facts = publish.facts_of(path)
+        if facts is None:
+            raise StrataError(f"nothing was changed: {path} can't be read. Remove it to go one further back.")
+        if os.environ.get("STRATA_POSTGRES"):
+            from orchestration.postgres import publish_postgres  # imported late: it takes half a second
+
+            publish_postgres(settings, path)
+        publish.point_back(settings, older[0])
+        return left, facts

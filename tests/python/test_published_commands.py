@@ -1,0 +1,69 @@
+"""The commands on what is published: a shell, the atlas in the browser, the publication before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestration.publish import add_atlas
+from orchestration.settings import PROJECT_DIR, Settings
+from toy_publication import publish_demo, write_warehouse
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Two publications, of 5 and of 6 customers, the newer one with an atlas."""
+    settings = Settings.of("demo", home=tmp_path_factory.mktemp("a home"))
+    for run_id, rows in (("first", 5), ("second", 6)):
+        write_warehouse(settings, rows=rows)
+        publish_demo(settings, run_id, facts={"as_of": f"the day of {run_id}"})
+    add_atlas(settings, lambda publication, target: target.write_text("<h1>atlas</h1>"))
+    return settings
+
+
+def run(settings: Settings, *command: str, typed: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "STRATA_HOME": str(settings.home), **more}
+    return subprocess.run([sys.executable, "-m", "orchestration", *command], cwd=PROJECT_DIR, env=environment,
+                          input=typed, capture_output=True, text=True, check=False)  # fmt: skip
+
+
+def test_a_query_is_answered_from_the_marts_and_nothing_can_be_written(settings: Settings) -> None:
+    answered = run(settings, "sql", "--query", 'select count(*) as "it\'s" from customers, quality.message_ledger')
+    assert answered.returncode == 0, answered.stderr
+    assert "it's" in answered.stdout and "36" in answered.stdout
+    refused = run(settings, "sql", "--query", "delete from customers")
+    assert refused.returncode == 1 and "read-only" in refused.stderr
+
+
+def test_the_shell_answers_what_is_typed(settings: Settings) -> None:
+    typed = run(settings, "sql", typed="select max(customer_id) + 70000 from customers;\nshow tables;\n")
+    assert typed.returncode == 0, typed.stderr
+    assert "70005" in typed.stdout and "message_ledger" in typed.stdout
+
+
+def test_the_atlas_is_opened_under_the_link_that_stays(settings: Settings, tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{tmp_path}/opened"\n')
+    browser.chmod(0o755)
+    opened = run(settings, "open", BROWSER=f"{browser} %s")
+    atlas = settings.published / "atlas.html"
+    assert opened.stdout == f"{atlas}\n", opened.stderr
+    assert (tmp_path / "opened").read_text() == f"{atlas.as_uri()}\n"
+
+
+@pytest.mark.parametrize("command", ["sql", "open", "rollback"])
+def test_what_is_not_there_is_told(settings: Settings, command: str) -> None:
+    told = run(settings, command, "--dataset", "other")
+    assert told.returncode == 1
+    assert "make refresh DATASET=other" in told.stderr and "Traceback" not in told.stderr
+
+
+def test_a_rollback_says_what_is_published_now(settings: Settings) -> None:
+    done = run(settings, "rollback")
+    assert done.returncode == 0, done.stderr
+    assert "run first, as of the day of first, instead of run second" in done.stdout and "publishes anew" in done.stdout
+    assert "5" in run(settings, "sql", "--query", "select count(*) from customers").stdout
