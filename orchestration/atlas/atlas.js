@@ -54,21 +54,20 @@ function equip(holder) {
   const body = holder.querySelector("tbody");
   const headings = [...holder.querySelectorAll("thead th")];
   const more = holder.querySelector(".more");
-  const rows = [...body.rows].map((row) => ({
-    row,
-    keys: [...row.cells].map((cell) => {
-      const key = cell.dataset.sort ?? cell.textContent;
-      return cell.classList.contains("figure") && key !== "" && !isNaN(key) ? Number(key) : key.toLowerCase();
-    }),
-    text: row.textContent.toLowerCase(),
-  }));
+  const rows = [...body.rows];
+  const text = new Map();
+  const textOf = (row) => text.get(row) ?? text.set(row, row.textContent.toLowerCase()).get(row);
+  const keyOf = (cell) => {
+    const key = cell.dataset.sort ?? cell.textContent;
+    return cell.classList.contains("figure") && key !== "" && !isNaN(key) ? Number(key) : key;
+  };
   let limit = Math.min(holder.dataset.rowsAtFirst, innerWidth < 600 ? 8 : Infinity);
   let words = [];
 
   function show() {
-    const found = rows.filter(({text}) => words.every((word) => text.includes(word)));
+    const found = words.length ? rows.filter((row) => words.every((word) => textOf(row).includes(word))) : rows;
     const shown = new Set(found.slice(0, limit));
-    rows.forEach((entry) => { entry.row.hidden = !shown.has(entry); });
+    rows.forEach((row) => { row.hidden = !shown.has(row); });
     more.hidden = found.length <= limit && !words.length;
     more.querySelector("span").textContent = `${shown.size.toLocaleString("en")} of ${found.length.toLocaleString("en")} rows`;
     more.querySelector("button").hidden = found.length <= limit;
@@ -81,18 +80,20 @@ function equip(holder) {
     button.append(...heading.childNodes);
     heading.append(button);
     button.addEventListener("click", () => {
-      const first = heading.classList.contains("figure") ? "descending" : "ascending";
-      const other = first === "ascending" ? "descending" : "ascending";
-      const order = heading.getAttribute("aria-sort") === first ? other : first;
+      const usual = heading.classList.contains("figure") ? "descending" : "ascending";
+      const other = usual === "ascending" ? "descending" : "ascending";
+      const order = heading.getAttribute("aria-sort") === usual ? other : usual;
       headings.forEach((one) => one.removeAttribute("aria-sort"));
       heading.setAttribute("aria-sort", order);
       const sign = order === "ascending" ? 1 : -1;
       const collate = new Intl.Collator("en", {numeric: true}).compare;
-      rows.sort(({keys: {[column]: one}}, {keys: {[column]: two}}) => {
+      const keys = new Map(rows.map((row) => [row, keyOf(row.cells[column])]));
+      rows.sort((first, second) => {
+        const [one, two] = [keys.get(first), keys.get(second)];
         if (one === "" || two === "") return (one === "") - (two === "");
         return sign * (typeof one === "number" && typeof two === "number" ? one - two : collate(one, two));
       });
-      body.append(...rows.map(({row}) => row));
+      body.append(...rows);
       show();
     });
   });

@@ -83,12 +83,20 @@ LTV_ESTIMATE = """
     select
         estimate(sum(predicted_ltv_365d), sum(predicted_ltv_365d_low), sum(predicted_ltv_365d_high)) as predicted_ltv,
         count(predicted_ltv_365d) as macro_segments,
-        count_if(is_ltv_backtested) > 0 as is_ltv_backtested
+        bool_or(is_ltv_backtested) as is_ltv_backtested
     from marts.macro_segments
     where is_current
 """
-OPEN_LINES = "select count_if(amount <> 0), count(*) from quality.revenue_reconciliation where line = 'difference'"
-CHECKS = "select count_if(status = 'pass'), count_if(status = 'warn'), count_if(status = 'error') from quality.checks"
+OPEN_LINES = (
+    "select count(*) filter (where amount <> 0), count(*) from quality.revenue_reconciliation where line = 'difference'"
+)
+CHECKS = """
+    select
+        count(*) filter (where status = 'pass'),
+        count(*) filter (where status = 'warn'),
+        count(*) filter (where status = 'error')
+    from quality.checks
+"""
 
 LARGEST_TILES = 300
 TREEMAP = f"""
@@ -103,7 +111,7 @@ TREEMAP = f"""
     select
         macro_segment,
         case when is_shown then micro_segment_id end as micro_segment_id,
-        case when is_shown then max(label) else count(*) || ' smaller segments' end as label,
+        case when is_shown then max(label) else format('{{:,}} smaller segments', count(*)) end as label,
         cast(sum(customers) as bigint) as customers,
         cast(sum(predicted_ltv_365d) / sum(customers) as decimal(18, 2)) as predicted_ltv_per_customer
     from segments
@@ -191,15 +199,12 @@ def blocks(published: Publication) -> list[Any]:
 
 
 def _status(published: Publication) -> Iterator[tuple[str, str]]:
-    if published.has("quality.checks"):
-        passed, warnings, errors = published.row(CHECKS)
-        yield f"{passed:,} checks passed", "good"
-        if warnings:
-            yield f"{warnings:,} warnings", "warning"
-        if errors:
-            yield f"{errors:,} checks failed", "bad"
-    elif published.checks_passed:
-        yield f"{published.checks_passed:,} checks passed", "good"
+    passed, warnings, errors = published.row(CHECKS) if published.has("quality.checks") else (0, 0, 0)
+    yield f"{passed + (published.checks_passed or 0):,} checks passed", "good"
+    if warnings:
+        yield f"{warnings:,} with a warning", "warning"
+    if errors:
+        yield f"{errors:,} failed", "bad"
     open_lines, currencies = published.row(OPEN_LINES)
     if open_lines:
         yield f"revenue not reconciled in {open_lines} of {currencies} currencies", "bad"

@@ -188,10 +188,10 @@ PROFILES = f"""
     select
         micro_segment_id,
         replace(dimension, '_', ' ') || ': ' || dimension_value,
-        customers,
+        estimate(lift, lift_low, lift_high),
         share,
         macro_share,
-        estimate(lift, lift_low, lift_high),
+        customers,
         case when is_inferred then 'inferred' end
     from marts.segment_profiles
     semi join full_cards using (micro_segment_id)
@@ -382,10 +382,10 @@ def _profile(macro: str, rows: list[tuple[Any, ...]]) -> Table:
         f"What sets it apart in {macro}",
         (
             Column("Trait"),
-            Column("Customers", "count"),
+            Column("Lift", "times"),
             Column("Share here", "rate", has_bar=True),
             Column("Share there", "rate", has_bar=True),
-            Column("Lift", "times"),
+            Column("Customers", "count"),
             Column("Remark", "flag"),
         ),
         rows,

@@ -11,7 +11,7 @@ ORDER = 60
 TITLE = "Trust"
 
 CHECKS = """
-    select check_name, subject, measured, warn_level, error_level, status, explanation
+    select replace(check_name, '_', ' '), subject, measured, warn_level, error_level, status, explanation, description
     from quality.checks
     order by case status when 'error' then 1 when 'warn' then 2 else 3 end, check_name, subject
 """
@@ -202,13 +202,15 @@ def _checks(published: Publication) -> list[Any]:
                 Column("Check"),
                 Column("Subject"),
                 Column("Measured", "number"),
-                Column("Warns at", "number"),
-                Column("Fails at", "number"),
+                Column("Warns above", "number"),
+                Column("Fails above", "number"),
                 Column("Status", "status"),
                 Column("Explanation"),
+                Column("What is measured"),
             ),
             published.rows(CHECKS),
-            "No check has run.",
+            "There is too little yet to check the figures against.",
+            note="What dbt tests is not listed here: a refresh publishes nothing unless all of it holds.",
         )
     ]
 
