@@ -100,71 +100,66 @@ rejected_share as (
 
 ),
 
-snapshots as (
+-- Customers since the last month-end while the segments stay as they were drawn: that some open or close is no drift.
+moves as (
+
+    select * from {{ ref('segment_migrations') }}
+    where is_latest and period = 'month' and step = 'behaviour'
+
+),
+
+ends_of_moves as (
 
     select
-        {{ as_of() }} as snapshot_date,
-        max(snapshot_date) as previous_snapshot_date
-    from {{ ref('int_snapshot_dates') }}
-    where is_month_end and snapshot_date < {{ as_of() }}
+        previous_snapshot_date,
+        from_micro_segment_id as micro_segment_id,
+        customers as previous_customers,
+        0 as customers
+    from moves
+    where from_micro_segment_id is not null
+    union all
+    select
+        previous_snapshot_date,
+        to_micro_segment_id as micro_segment_id,
+        0 as previous_customers,
+        customers
+    from moves
+    where to_micro_segment_id is not null
 
 ),
 
 sizes as (
 
     select
-        snapshot_date,
-        case when micro_segment_id is null then 'macro-segments' else 'micro-segments' end as subject,
-        coalesce(micro_segment_id, macro_segment) as segment,
-        customers
-    from {{ ref('micro_segment_measures') }}
+        previous_snapshot_date,
+        micro_segment_id,
+        sum(previous_customers) + 0.5 as previous_customers,
+        sum(customers) + 0.5 as customers
+    from ends_of_moves
+    group by previous_snapshot_date, micro_segment_id
 
 ),
 
-sizes_now_and_before as (
-
-    select
-        sizes.subject,
-        sizes.segment,
-        snapshots.previous_snapshot_date,
-        sum(case when sizes.snapshot_date = snapshots.snapshot_date then sizes.customers else 0 end) as customers,
-        sum(case when sizes.snapshot_date = snapshots.previous_snapshot_date then sizes.customers else 0 end)
-            as previous_customers
-    from sizes
-    inner join snapshots
-        on
-            sizes.snapshot_date = snapshots.snapshot_date
-            or sizes.snapshot_date = snapshots.previous_snapshot_date
-    group by sizes.subject, sizes.segment, snapshots.previous_snapshot_date
-
-),
-
--- half a customer in every segment, so that one that opened or closed counts for what it held
+-- half a customer more in every segment, so that an empty one counts for what it held
 shares as (
 
     select
-        subject,
         previous_snapshot_date,
-        (customers + 0.5) / (sum(customers) over (partition by subject) + 0.5 * count(*) over (partition by subject))
-            as share,
-        (previous_customers + 0.5)
-        / (sum(previous_customers) over (partition by subject) + 0.5 * count(*) over (partition by subject))
-            as previous_share,
-        sum(previous_customers) over (partition by subject) as all_previous_customers
-    from sizes_now_and_before
+        previous_customers / sum(previous_customers) over () as previous_share,
+        customers / sum(customers) over () as share
+    from sizes
 
 ),
 
 segment_size_drift as (
 
     select
-        subject,
+        'micro-segments' as subject,
         -- each segment's part is rounded, so that the sum doesn't depend on the order of rows
         cast(sum(cast((share - previous_share) * ln(share / previous_share) as decimal(18, 10))) as double) as measured,
-        concat(count(*), ' segments, against ', previous_snapshot_date) as explanation
+        concat(count(*), ' segments as they were drawn at ', previous_snapshot_date) as explanation
     from shares
-    where all_previous_customers > 0
-    group by subject, previous_snapshot_date
+    group by previous_snapshot_date
 
 ),
 

@@ -55,7 +55,10 @@ def tick(sensor, cursor=None):
 """
 REFRESH = """
 said = {"assets": len(code.definitions.resolve_asset_graph().get_all_asset_keys())}
-said["models"] = sum(one["resource_type"] in ("model", "seed") for one in code.MANIFEST["nodes"].values())
+said["models"] = sum(
+    one["resource_type"] in ("model", "seed") and one["config"]["materialized"] != "ephemeral"
+    for one in code.MANIFEST["nodes"].values()
+)
 said["tests"] = sum(one["resource_type"] == "test" for one in code.MANIFEST["nodes"].values())
 said["attached"] = len(list(code.dbt_models.check_keys))
 first = tick(code.new_raw_files)
@@ -176,9 +179,9 @@ def test_jobs_schedule_and_sensors_refresh_check_block_and_rebuild(home: Path, t
     assert "refresh of under_dagster failed" in message["text"]
     assert "rejected_share" in message["text"] + " ".join(blocked["failed"])
 
-    # Anew from a day in the middle, and from the first one: what a rebuild in an empty warehouse gives.
+    # Anew from a day in the middle (and from the first one): what a rebuild in an empty warehouse gives.
     rebuilt = books.rebuilt("under_dagster_anew", datetime.now(UTC).replace(tzinfo=None))
-    for day in (date(2025, 3, 13), hostile.FIRST_DAY):
+    for day in (date(2025, 3, 13), *([hostile.FIRST_DAY] if os.environ.get("SLOW") else [])):
         done = dagster(books, REBUILD, day.isoformat())
         assert done["success"]
         assert books.query("select max(received_date) > '2025-04-01' from intermediate.int_order_entries") == [(True,)]
