@@ -193,7 +193,9 @@ def rollback(dataset: Dataset = "demo") -> None:
     settings = Settings.of(dataset)
     left, now = run(settings)
     print(f"Published again: run {now['run_id']}, as of {now['as_of']}, instead of run {left or '(none)'}.")
-    print("The next refresh publishes anew, a scheduled one too: before it, put right what was wrong.")
+    print(
+        "The next refresh publishes the latest state again, a scheduled one too: before it, put right what was wrong."
+    )
 
 
 @app.command()

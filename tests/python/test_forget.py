@@ -600,8 +600,9 @@ def test_everybody_elses_figures_are_those_of_a_shop_that_never_knew_the_person(
     run_id = publication.stem.removeprefix("strata-")
     assert {path.name for path in books.settings.published.iterdir()} == {
         publication.name, "strata.duckdb", f"parquet-{run_id}", "parquet",
+        f"atlas-{run_id}.html", "atlas.html",
     }  # fmt: skip
-    assert f"parquet-{run_id}" in {place.group for place in places}
+    assert {f"parquet-{run_id}", f"atlas-{run_id}.html"} <= {place.group for place in places}
     for text in (*texts_of(books.settings.warehouse), *texts_of(publication), *texts_of_raw(books.raw)):
         assert JANE.lower() not in text.lower()
     assert {name: days_of(file) for name, file in books.manifest().items()} == days

@@ -65,5 +65,8 @@ def test_what_is_not_there_is_told(settings: Settings, command: str) -> None:
 def test_a_rollback_says_what_is_published_now(settings: Settings) -> None:
     done = run(settings, "rollback")
     assert done.returncode == 0, done.stderr
-    assert "run first, as of the day of first, instead of run second" in done.stdout and "publishes anew" in done.stdout
+    assert (
+        "run first, as of the day of first, instead of run second" in done.stdout
+        and "publishes the latest state again" in done.stdout
+    )
     assert "5" in run(settings, "sql", "--query", "select count(*) from customers").stdout
