@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,12 @@ def test_a_described_model_passes(tmp_path: Path) -> None:
     (tmp_path / "orders.yml").write_text("models: [{name: orders}]")
     (tmp_path / "sources.yml").write_text("sources: [{name: raw}]")
     assert faults(tmp_path) == []
+
+
+def test_the_atlas_names_the_marts_that_it_reads() -> None:
+    """dbt-bouncer sees to it that every mart has a reader; nobody but this that a reader's list is right."""
+    code = "\n".join(file.read_text() for file in (PROJECT_DIR / "orchestration" / "atlas").rglob("*.py"))
+    exposures = yaml.safe_load((PROJECT_DIR / "models" / "exposures.yml").read_text())["exposures"]
+    [atlas] = [one for one in exposures if one["name"] == "atlas"]
+    read = {f"ref('{mart}')" for mart in re.findall(r"\b(?:marts|quality)\.(\w+)", code)}
+    assert read == set(atlas["depends_on"])
