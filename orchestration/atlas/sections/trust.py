@@ -211,6 +211,7 @@ def _checks(published: Publication) -> list[Any]:
             published.rows(CHECKS),
             "There is too little yet to check the figures against.",
             note="What dbt tests is not listed here: a refresh publishes nothing unless all of it holds.",
+            rows_at_first=8,
         )
     ]
 
