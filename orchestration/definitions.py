@@ -433,12 +433,16 @@ def new_raw_files(context: SensorEvaluationContext) -> RunRequest | SkipReason:
 )
 def alert_on_failure(context: RunFailureSensorContext) -> None:
     """Tell those who are named in the environment which run has failed, and why."""
-    events = context.get_step_failure_events()
-    reasons = [event.step_failure_data.user_failure_data for event in events]
-    why = [reason.description for reason in reasons if reason and reason.description] or [context.failure_event.message]
+    failures = [event.step_failure_data for event in context.get_step_failure_events()]
+    why = [
+        (failure.user_failure_data and failure.user_failure_data.description)
+        or (failure.error and failure.error.message.strip())
+        for failure in failures
+    ]
     alerts.send(
         f"Strata: {context.dagster_run.job_name} of {DATASET} failed",
-        "\n".join(map(str, why)) + f"\n\nrun {context.dagster_run.run_id}",
+        "\n".join(text or "" for text in why or [context.failure_event.message])
+        + f"\n\nrun {context.dagster_run.run_id}",
     )
 
 

@@ -79,8 +79,6 @@ print(json.dumps(said))
 """
 BLOCKED = """
 result, said = run("refresh", code.refresh_request(datetime.now(UTC)).partition_key)
-failure = [event for event in result.all_events if event.is_failure]
-said["failed"] = [event.message for event in failure]
 with build_run_status_sensor_context(
     "alert_on_failure", result.get_run_failure_event(), instance, result.dagster_run
 ).for_run_failure() as context:
@@ -177,7 +175,7 @@ def test_jobs_schedule_and_sensors_refresh_check_block_and_rebuild(home: Path, t
     assert os.readlink(books.settings.published / "strata.duckdb") == published
     [message] = told
     assert "refresh of under_dagster failed" in message["text"]
-    assert "rejected_share" in message["text"] + " ".join(blocked["failed"])
+    assert "rejected_share" in message["text"]
 
     # Anew from a day in the middle (and from the first one): what a rebuild in an empty warehouse gives.
     rebuilt = books.rebuilt("under_dagster_anew", datetime.now(UTC).replace(tzinfo=None))
