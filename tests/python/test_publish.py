@@ -400,7 +400,7 @@ def test_parquet_that_lost_rows_is_thrown_away(settings: Settings, monkeypatch: 
     assert_refused(settings, a_manifest(), "has 5 rows in the warehouse and 4 in the new Parquet file")
 
 
-def tested(name: str, model: str, **more: Any) -> dict[str, Any]:
+def proof(name: str, model: str, **more: Any) -> dict[str, Any]:
     """A generic test of a model, as dbt's manifest has it."""
     arguments, config = more.pop("arguments", {}), more.pop("config", {"severity": "ERROR"})
     return {
@@ -419,17 +419,17 @@ def test_keys_and_joins_are_what_tests_prove_of_every_row(settings: Settings) ->
         "depends_on": {"nodes": [customers, ledger]},
     }  # fmt: skip
     tests = {
-        "key": tested("unique_combination", customers, **unique),
-        "warns": tested("unique_combination", ledger, **unique, config={"severity": "warn"}),
-        "some_rows": tested("relationships", ledger, **joins, config={"where": "is_current"}),
-        "no_key": tested("relationships", ledger, **joins | {"arguments": {"field": "order"}}),
+        "key": proof("unique_combination", customers, **unique),
+        "warns": proof("unique_combination", ledger, **unique, config={"severity": "warn"}),
+        "some_rows": proof("relationships", ledger, **joins, config={"where": "is_current"}),
+        "no_key": proof("relationships", ledger, **joins | {"arguments": {"field": "order"}}),
     }
     manifest["nodes"] |= tests
     publish(settings, manifest=manifest, run_id="first")
     facts = current(settings)
     assert facts["keys"] == {"marts.customers": ["customer_id"], "quality.message_ledger": []}
     assert facts["references"] == {"marts.customers": {}, "quality.message_ledger": {}}
-    manifest["nodes"]["join"] = tested("relationships", ledger, **joins)
+    manifest["nodes"]["join"] = proof("relationships", ledger, **joins)
     publish(settings, manifest=manifest, run_id="second")
     assert current(settings)["references"]["quality.message_ledger"] == {"generation": "marts.customers"}
 
