@@ -197,7 +197,7 @@ def add_atlas(settings: Settings, write: Callable[[Path, Path], object]) -> Path
 def has_atlas(settings: Settings) -> bool:
     """Is the atlas that of the current publication?"""
     link, run_id = settings.published / ATLAS, current_run(settings)
-    return run_id is not None and link.exists() and os.readlink(link) == PARTS[ATLAS].format(run_id)
+    return run_id is not None and link.is_symlink() and os.readlink(link) == PARTS[ATLAS].format(run_id)
 
 
 def current_run(settings: Settings) -> str | None:
