@@ -538,6 +538,7 @@ def test_the_search_looks_into_every_part_of_a_publication(tmp_path: Path) -> No
 COUNTS_OF_MESSAGES = (
     "staging.stg_messages", "intermediate.int_message_ledger", "intermediate.int_arrived_messages",
     "quality.message_ledger", "quality.rejected_messages",
+    "quality.checks: 1 rows",  # the share of rejected messages
 )  # fmt: skip
 
 KILLED = """
