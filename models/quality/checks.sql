@@ -85,6 +85,7 @@ message_volume as (
 
 ),
 
+-- What arrives of people who were forgotten is kept out as it should be: it counts neither way.
 rejected_share as (
 
     select
@@ -95,7 +96,10 @@ rejected_share as (
             ' messages; quality.rejected_messages says why'
         ) as explanation
     from {{ ref('int_message_ledger') }}
-    where received_date <= {{ as_of() }} and received_date > cast({{ dbt.dateadd('day', -7, as_of()) }} as date)
+    where
+        received_date <= {{ as_of() }}
+        and received_date > cast({{ dbt.dateadd('day', -7, as_of()) }} as date)
+        and reject_reason <> 'forgotten'
     having sum(messages) > 0
 
 ),

@@ -198,7 +198,7 @@ def test_a_mail_is_sent_to_who_is_named(monkeypatch: pytest.MonkeyPatch) -> None
             return 220, b"ready"
 
         def docmd(self, cmd: str, args: str = "") -> tuple[int, bytes]:
-            return 250, b"ok"
+            return (221 if cmd.upper() == "QUIT" else 250), b"ok"
 
         def send_message(self, message: Any, *_: Any, **__: Any) -> dict[str, tuple[int, bytes]]:
             sent.append((message["To"], message["From"], message["Subject"], message.get_content().strip()))
