@@ -72,10 +72,9 @@ message_volume as (
             (volumes.messages + 1.0) / (usual_volumes.messages + 1.0),
             (usual_volumes.messages + 1.0) / (volumes.messages + 1.0)
         ) as measured,
-        concat(
-            volumes.messages, ' on the day; median of ', usual_volumes.weeks, ' such weekdays before: ',
-            cast(round(usual_volumes.messages, 1) as {{ dbt.type_string() }})
-        ) as explanation
+        cast(volumes.messages as {{ dbt.type_string() }}) || ' on the day; median of '
+        || cast(usual_volumes.weeks as {{ dbt.type_string() }}) || ' such weekdays before: '
+        || cast(cast(usual_volumes.messages as decimal(18, 1)) as {{ dbt.type_string() }}) as explanation
     from volumes
     inner join usual_volumes on volumes.message_type = usual_volumes.message_type
     where
@@ -91,10 +90,9 @@ rejected_share as (
     select
         'last 7 days' as subject,
         sum(case when outcome = 'rejected' then messages else 0 end) / cast(sum(messages) as double) as measured,
-        concat(
-            sum(case when outcome = 'rejected' then messages else 0 end), ' of ', sum(messages),
-            ' messages; quality.rejected_messages says why'
-        ) as explanation
+        cast(sum(case when outcome = 'rejected' then messages else 0 end) as {{ dbt.type_string() }}) || ' of '
+        || cast(sum(messages) as {{ dbt.type_string() }}) || ' messages; quality.rejected_messages says why'
+            as explanation
     from {{ ref('int_message_ledger') }}
     where
         received_date <= {{ as_of() }}
@@ -161,7 +159,8 @@ segment_size_drift as (
         'micro-segments' as subject,
         -- each segment's part is rounded, so that the sum doesn't depend on the order of rows
         cast(sum(cast((share - previous_share) * ln(share / previous_share) as decimal(18, 10))) as double) as measured,
-        concat(count(*), ' segments as they were drawn at ', previous_snapshot_date) as explanation
+        cast(count(*) as {{ dbt.type_string() }}) || ' segments as they were drawn at '
+        || cast(previous_snapshot_date as {{ dbt.type_string() }}) as explanation
     from shares
     group by previous_snapshot_date
 
@@ -179,12 +178,12 @@ latest_backtests as (
 ltv_calibration as (
 
     select
-        concat(horizon_days, ' days') as subject,
+        cast(horizon_days as {{ dbt.type_string() }}) || ' days' as subject,
         abs(bias_rate) as measured,
-        concat(
-            predicted, ' predicted at ', snapshot_date, ', ', actual, ' came by ', outcome_date,
-            case when not is_in_interval then ', outside the interval' else '' end
-        ) as explanation
+        cast(predicted as {{ dbt.type_string() }}) || ' predicted at '
+        || cast(snapshot_date as {{ dbt.type_string() }}) || ', ' || cast(actual as {{ dbt.type_string() }})
+        || ' came by ' || cast(outcome_date as {{ dbt.type_string() }})
+        || case when not is_in_interval then ', outside the interval' else '' end as explanation
     from latest_backtests
 
 ),

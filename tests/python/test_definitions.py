@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import smtplib
+import socketserver
 import subprocess
 import sys
 import threading
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -187,30 +187,34 @@ def test_jobs_schedule_and_sensors_refresh_check_block_and_rebuild(home: Path, t
     assert os.readlink(books.settings.published / "strata.duckdb") != published
 
 
+class MailServer(socketserver.StreamRequestHandler):
+    """Takes one mail as a server does, and keeps it."""
+
+    taken: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 ready\r\n")
+        while command := self.rfile.readline().decode().split(maxsplit=1):
+            if command[0].upper() == "DATA":
+                self.wfile.write(b"354 go on\r\n")
+                lines = iter(self.rfile.readline, b".\r\n")
+                self.taken.append(b"".join(lines).decode())
+            self.wfile.write(b"221 bye\r\n" if command[0].upper() == "QUIT" else b"250 ok\r\n")
+
+
 def test_a_mail_is_sent_to_who_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = []
-
-    class Server(smtplib.SMTP):
-        """Says what a server would, without one."""
-
-        def connect(self, host: str = "", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
-            sent.append((host, port))
-            return 220, b"ready"
-
-        def docmd(self, cmd: str, args: str = "") -> tuple[int, bytes]:
-            return (221 if cmd.upper() == "QUIT" else 250), b"ok"
-
-        def send_message(self, message: Any, *_: Any, **__: Any) -> dict[str, tuple[int, bytes]]:
-            sent.append((message["To"], message["From"], message["Subject"], message.get_content().strip()))
-            return {}
-
-    monkeypatch.setattr(alerts.smtplib, "SMTP", Server)
     monkeypatch.delenv("STRATA_ALERT_WEBHOOK", raising=False)
     monkeypatch.setenv("STRATA_ALERT_EMAIL", "ops@example.com")
-    monkeypatch.setenv("STRATA_SMTP_URL", "smtp://mail.example.com:2525")
     assert alerts.is_configured()
-    alerts.send("it failed", "because")
-    assert sent == [("mail.example.com", 2525), ("ops@example.com", "ops@example.com", "it failed", "because")]
+    with socketserver.TCPServer(("127.0.0.1", 0), MailServer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        monkeypatch.setenv("STRATA_SMTP_URL", f"smtp://127.0.0.1:{server.server_address[1]}")
+        alerts.send("it failed", "because")
+        thread.join()
+    [mail] = MailServer.taken
+    for line in ("Subject: it failed", "To: ops@example.com", "From: ops@example.com", "because"):
+        assert f"{line}\r\n" in mail
 
 
 def test_nobody_is_told_where_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
