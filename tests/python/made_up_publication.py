@@ -98,7 +98,11 @@ SHOP = """
             days.*, micro_segment_id, micro_segment, macro_segment, 50 + month(snapshot_date) as customers,
             value as net_revenue_365d, value as predicted_ltv_365d, value - 100 as predicted_ltv_365d_low,
             value + 100 as predicted_ltv_365d_high, true as is_ltv_backtested
-        from segments cross join days;
+        from segments cross join days
+        -- one opened after the first day
+        where
+            micro_segment_id <> (select max(micro_segment_id) from segments)
+            or snapshot_date <> (select min(snapshot_date) from days);
     insert into marts.segment_migrations by name
         select
             'month' as period, days.snapshot_date,

@@ -290,7 +290,7 @@ def _sizes(history: list[tuple[Any, ...]], forecasts: list[tuple[Any, ...]]) -> 
             "hovertemplate": "%{x}: %{y:,} customers<extra></extra>",
         }
     ]
-    note = ""
+    note, known = "", [row[1] for row in history if row[1] is not None]
     for target, expected, low, high in forecasts:
         traces.append(
             {
@@ -306,8 +306,8 @@ def _sizes(history: list[tuple[Any, ...]], forecasts: list[tuple[Any, ...]]) -> 
         note = f"Diamond: {expected:,.0f} customers expected on {target} (95 %: {low:,.0f} to {high:,.0f})."
     return Chart(
         "Customers",
-        "Customers at month-ends" + (f", from {history[0][1]:,} to {history[-1][1]:,}." if history else "."),
-        traces if history else [],
+        "Customers at month-ends" + (f", from {known[0]:,} to {known[-1]:,}." if known else "."),
+        traces if known else [],
         "No snapshots of this segment.",
         {
             "showlegend": False,
