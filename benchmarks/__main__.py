@@ -48,8 +48,14 @@ from orchestration import definitions as code
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
 job = code.definitions.resolve_job_def("refresh")
-day = code.refresh_request(datetime.now(UTC)).partition_key
-assert job.execute_in_process(instance=DagsterInstance.local_temp(str(folder)), partition_key=day).success
+assert job.execute_in_process(
+    instance=DagsterInstance.local_temp(str(folder)),
+    partition_key=code.refresh_request(datetime.now(UTC)).partition_key,
+    run_config={
+        "ops": {"dbt_models": {"config": {"is_rebuild": False}}},
+        "loggers": {"console": {"config": {"log_level": "ERROR"}}},
+    },
+).success
 """
 MAKE = """
 import sys
