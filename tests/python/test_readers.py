@@ -14,7 +14,7 @@ import pytest
 
 import hostile
 from orchestration.lock import writer_lock
-from orchestration.publish import publish
+from orchestration.publish import current_run, publish
 from rehearsal import Rehearsal
 
 #: Opens the publication anew until it is told to stop. Says on stderr which runs it meets, and ends at what is wrong.
@@ -77,7 +77,8 @@ READERS = ("duckdb", "duckdb", "duckdb", "duckdb", "sqlalchemy", "sqlalchemy", "
 def test_eight_readers_see_whole_states_through_five_publications(home: Path, tmp_path: Path) -> None:
     books, now = Rehearsal(home, "read_while_published"), datetime(2025, 3, 12, 12)
     hostile.draw_plan(seed=3, people=30, messages_per_day=20).deliver(books.raw, now)
-    run_id = books.refresh(now).run_id
+    books.refresh(now)
+    run_id = current_run(books.settings)
 
     stop = tmp_path / "stop"
     with ExitStack() as stack:
