@@ -480,8 +480,8 @@ def publish_atlas(settings: Settings) -> bool:
     return True
 
 
-def publish_to_postgres(settings: Settings) -> dict[str, int]:
-    """Load the current publication into PostgreSQL, where STRATA_POSTGRES names one and it isn't there yet.
+def publish_to_postgres(settings: Settings, publication: Path | None = None) -> dict[str, int]:
+    """Load a publication's DuckDB file (the current one's), where STRATA_POSTGRES names a database that lacks it.
 
     Rows by table, none where nothing was loaded. The caller holds the lock.
     """
@@ -489,7 +489,7 @@ def publish_to_postgres(settings: Settings) -> dict[str, int]:
         return {}
     from orchestration.postgres import publish_postgres  # imported late: it takes half a second
 
-    return publish_postgres(settings)
+    return publish_postgres(settings, publication)
 
 
 class Stopwatch:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from orchestration import publish
 from orchestration.errors import StrataError
-from orchestration.forgotten import refuse_unfinished
-from orchestration.lock import writer_lock
+from orchestration.refresh import publish_to_postgres, writing
 from orchestration.settings import Settings
 
 
@@ -18,8 +16,7 @@ def rollback(settings: Settings) -> tuple[str | None, dict[str, Any]]:
     PostgreSQL, where it is configured, is loaded from it before. Raises StrataError where there is none: then nothing
     was changed.
     """
-    with writer_lock(settings):
-        refuse_unfinished(settings)
+    with writing(settings):
         left, runs = publish.current_run(settings), publish.kept_runs(settings)
         older = runs[runs.index(left) + 1 :] if left else runs
         if not older:
@@ -31,9 +28,6 @@ def rollback(settings: Settings) -> tuple[str | None, dict[str, Any]]:
         facts = publish.facts_of(path)
         if facts is None:
             raise StrataError(f"nothing was changed: {path} can't be read. Remove it to go one further back.")
-        if os.environ.get("STRATA_POSTGRES"):
-            from orchestration.postgres import publish_postgres  # imported late: it takes half a second
-
-            publish_postgres(settings, path)
+        publish_to_postgres(settings, path)
         publish.point_back(settings, older[0])
         return left, facts
