@@ -32,7 +32,7 @@ INPUT = "int_customer_snapshots macro_customer_snapshots"
 FIT = "ltv_sufficient_statistics ltv_spend_statistics ltv_new_parameter_fits ltv_parameter_fits"
 SCORING = (
     "ltv_scoring_fits ltv_factor_keys ltv_nodes ltv_factors ltv_order_estimates ltv_spend_estimates "
-    "ltv_customer_snapshots"
+    "ltv_value_estimates ltv_customer_snapshots"
 )
 #: What the back-test reads of the layer above it.
 BACKTEST_MODELS = (

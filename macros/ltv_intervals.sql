@@ -1,4 +1,4 @@
-{# How sure a predicted value is, from columns of ltv_customer_snapshots. Three errors, each independent of the others:
+{# How sure a predicted value is, from columns of ltv_value_estimates. Three errors, each independent of the others:
 
    process error      what customers do by chance: independent of each other, so variances add up
    parameter error    what a fit got wrong: common to all customers that it scores. A shift is the change of the value, in
@@ -24,29 +24,18 @@
     )
 {%- endmacro %}
 
-{# Purpose: process and parameter variance of customers who are scored by one fit.
-   Usage: ltv_variance(365, 'sum') in a `group by` that holds scope and cutoff_date; ltv_variance(365) for one customer.
-   Output: a double, in money squared; null where nobody has a value. Variances of several fits add up. #}
-{% macro ltv_variance(days, total='') -%}
-    (
-        cast({{ total }}(predicted_ltv_{{ days }}d_variance) as double)
-        {%- for direction in ltv_directions() %}
-        + pow(cast({{ total }}(predicted_ltv_{{ days }}d_shift_{{ direction }}) as double), 2)
-        {%- endfor %}
-    )
-{%- endmacro %}
-
 {# Purpose: a bound of the 95 % interval of a value. A value is never negative.
-   Usage: ltv_bound('-', 'predicted_ltv', 'variance', 'model_error'); a model error of null counts as none.
+   Usage: ltv_bound('-', 'predicted_ltv', 'standard_error', 'model_error'); a model error of null counts as none.
    Output: decimal(18, 2); null where the value is. #}
-{% macro ltv_bound(sign, value, variance, model_error) -%}
+{% macro ltv_bound(sign, value, standard_error, model_error) -%}
     case
         when {{ value }} is not null
             then cast(round(
                 greatest(
                     0.0,
                     cast({{ value }} as double) {{ sign }} 1.959964 * sqrt(
-                        {{ variance }} + pow(coalesce({{ model_error }}, 0.0) * cast({{ value }} as double), 2)
+                        pow(cast({{ standard_error }} as double), 2)
+                        + pow(coalesce(cast({{ model_error }} as double), 0.0) * cast({{ value }} as double), 2)
                     )
                 ),
                 2

@@ -41,7 +41,7 @@ model_errors as (
 
     select
         snapshot_date,
-        cast(model_error as double) as model_error
+        model_error
     from {{ ref('micro_model_errors') }}
     where level = 'micro_segment' and horizon_days = 365
 
@@ -85,10 +85,12 @@ final as (
         lifetime_values.predicted_ltv_90d,
         lifetime_values.predicted_ltv_180d,
         lifetime_values.predicted_ltv_365d,
-        {{ ltv_bound('-', 'lifetime_values.predicted_ltv_365d', ltv_variance(365), 'model_errors.model_error') }}
-            as predicted_ltv_365d_low,
-        {{ ltv_bound('+', 'lifetime_values.predicted_ltv_365d', ltv_variance(365), 'model_errors.model_error') }}
-            as predicted_ltv_365d_high,
+        {% for sign, bound in [['-', 'low'], ['+', 'high']] -%}
+        {{ ltv_bound(
+            sign, 'lifetime_values.predicted_ltv_365d', 'lifetime_values.predicted_ltv_365d_standard_error',
+            'model_errors.model_error'
+        ) }} as predicted_ltv_365d_{{ bound }},
+        {% endfor -%}
         lifetime_values.predicted_ltv_1095d,
         customers.frequency,
         round(cast(customers.recency_days as double) / 7, 6) as recency_weeks,

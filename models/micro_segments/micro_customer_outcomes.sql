@@ -12,7 +12,7 @@ with foretold as (
         expected_orders_{{ days }}d as expected_orders,
         cast(round(expected_orders_{{ days }}d * expected_spend, 6) as decimal(18, 6)) as expected_net_revenue,
         predicted_ltv_{{ days }}d as predicted_ltv,
-        {{ ltv_variance(days) }} as variance
+        predicted_ltv_{{ days }}d_standard_error as standard_error
     from {{ ref('ltv_customer_snapshots') }}
     where predicted_ltv_{{ days }}d is not null
     {{ 'union all' if not loop.last }}
@@ -39,7 +39,7 @@ final as (
         ) <= 1.959964 * coalesce(
             cast(foretold.expected_net_revenue as double) / nullif(cast(foretold.predicted_ltv as double), 0)
             * sqrt(
-                foretold.variance
+                pow(cast(foretold.standard_error as double), 2)
                 + pow(coalesce(cast(errors.model_error as double), 0.0) * cast(foretold.predicted_ltv as double), 2)
             ),
             0.0

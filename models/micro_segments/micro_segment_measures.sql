@@ -35,10 +35,7 @@ predictions as (
         {%- for sign, bound in [['-', 'low'], ['+', 'high']] %}
         max(case
             when expected.horizon_days = {{ days }}
-                then {{ ltv_bound(
-                    sign, 'expected.predicted_ltv', 'pow(cast(expected.standard_error as double), 2)',
-                    'cast(errors.model_error as double)'
-                ) }}
+                then {{ ltv_bound(sign, 'expected.predicted_ltv', 'expected.standard_error', 'errors.model_error') }}
         end) as predicted_ltv_{{ days }}d_{{ bound }},
         {%- endfor %}
         {%- endfor %}

@@ -2,8 +2,8 @@
 {% set horizons = ltv_horizons() -%}
 with lifetime_values as (
 
-    select * from {{ ref('ltv_customer_snapshots') }}
-    where predicted_ltv_365d is not null and snapshot_date in ({{ snapshots_to_build() }})
+    select * from {{ ref('ltv_value_estimates') }}
+    where predicted_ltv_365d is not null
 
 ),
 
@@ -32,7 +32,10 @@ by_fit as (
             round(lifetime_values.expected_orders_{{ days }}d * lifetime_values.expected_spend, 2) as decimal(18, 2)
         )) as expected_net_revenue_{{ days }}d,
         sum(lifetime_values.predicted_ltv_{{ days }}d) as predicted_ltv_{{ days }}d,
-        {{ ltv_variance(days, 'sum') }} as predicted_ltv_{{ days }}d_variance,
+        cast(sum(lifetime_values.predicted_ltv_{{ days }}d_variance) as double)
+        {%- for direction in ltv_directions() %}
+        + pow(cast(sum(lifetime_values.predicted_ltv_{{ days }}d_shift_{{ direction }}) as double), 2)
+        {%- endfor %} as predicted_ltv_{{ days }}d_variance,
         {%- endfor %}
         count_if(lifetime_values.ltv_status <> 'modelled') as customers_not_modelled
     from lifetime_values

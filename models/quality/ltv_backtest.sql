@@ -115,10 +115,8 @@ totals as (
         outcomes.level,
         coalesce(outcomes.micro_segment_id, outcomes.macro_segment, 'all') as level_value,
         errors.model_error is not null as is_interval_widened,
-        {{ ltv_bound('-', 'outcomes.expected_net_revenue', 'pow(cast(outcomes.standard_error as double), 2)',
-            'cast(errors.model_error as double)') }} as low,
-        {{ ltv_bound('+', 'outcomes.expected_net_revenue', 'pow(cast(outcomes.standard_error as double), 2)',
-            'cast(errors.model_error as double)') }} as high
+        {{ ltv_bound('-', 'outcomes.expected_net_revenue', 'outcomes.standard_error', 'errors.model_error') }} as low,
+        {{ ltv_bound('+', 'outcomes.expected_net_revenue', 'outcomes.standard_error', 'errors.model_error') }} as high
     from {{ ref('micro_segment_outcomes') }} as outcomes
     left join {{ ref('micro_model_errors') }} as errors
         on

@@ -193,7 +193,7 @@ def test_a_group_s_interval_is_a_plain_aggregate(cdnow: LtvProject) -> None:
             sqrt({" + ".join(f"pow(sum(predicted_ltv_365d_shift_{i}), 2)" for i in range(1, 8))}),
             sqrt(sum(predicted_ltv_365d_variance)),
             sum(predicted_ltv_365d)
-        from lifetime_value.ltv_customer_snapshots
+        from lifetime_value.ltv_value_estimates
         where snapshot_date = '1997-09-30'
         """
     )[0]
@@ -330,15 +330,16 @@ def test_shifts_variance_and_discount(tmp_path: Path, patch: pytest.MonkeyPatch)
         f"""
         select
             predicted_ltv_365d::double, predicted_ltv_365d_variance::double, expected_orders_365d::double,
-            expected_spend::double, {shifts}
-        from lifetime_value.ltv_customer_snapshots order by snapshot_date, customer_id
+            expected_spend::double, predicted_ltv_365d_standard_error::double, {shifts}
+        from lifetime_value.ltv_value_estimates order by snapshot_date, customer_id
         """
     )
     by_date = [rows[i * len(histories) : (i + 1) * len(histories)] for i in range(len(days))]
     random = np.random.default_rng(7)
     for customer, (x, recency, age) in enumerate(histories):
-        ltv, variance, orders, spend, *predicted = by_date[0][customer]
+        ltv, variance, orders, spend, standard_error, *predicted = by_date[0][customer]
         assert ltv == pytest.approx(orders * spend, abs=0.00501 + ORDERS_ROUNDING * spend)  # margin 1, no discount
+        assert standard_error == pytest.approx(np.sqrt(variance + sum(shift**2 for shift in predicted)), abs=1e-3)
         for direction, shift in enumerate(predicted):
             moved = by_date[1 + direction][customer][0]
             assert (moved - ltv) / step == pytest.approx(shift, rel=2e-3, abs=1e-4 * ltv)
@@ -398,7 +399,7 @@ def test_what_no_model_supports_gets_a_stated_plain_estimate(tmp_path: Path, pat
     project.dbt("build", EVERYTHING, [*days, "2003-01-31"])  # with the models' own tests; the last one is empty
     values = [f"expected_orders_{horizon}d" for horizon in HORIZONS]
     values += [f"predicted_ltv_{horizon}d" for horizon in HORIZONS]
-    values += [f"predicted_ltv_{horizon}d_variance" for horizon in HORIZONS] + ["expected_spend"]
+    values += [f"predicted_ltv_{horizon}d_standard_error" for horizon in HORIZONS] + ["expected_spend"]
     found = project.query(
         f"""
         select snapshot_date, ltv_status, count(*), {", ".join(f"min({v}), max({v})" for v in values)}
