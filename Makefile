@@ -95,7 +95,7 @@ lint-spark: $(INSTALLED)
 
 dev: $(INSTALLED) ## Dagster at http://127.0.0.1:3000: the refresh as an asset, with its daily schedule
 	@mkdir -p .dagster && cp orchestration/dagster.yaml .dagster/
-	@DAGSTER_HOME="$(CURDIR)/.dagster" $(BIN)/dagster dev --module-name orchestration.definitions --host 127.0.0.1 --port 3000
+	@DAGSTER_HOME="$(CURDIR)/.dagster" PYTHONPATH="$(CURDIR)" $(BIN)/dagster dev --module-name orchestration.definitions --host 127.0.0.1 --port 3000
 
 bench: $(INSTALLED) ## a full refresh against the scan of its columns, one more day against it (SIZE=events)
 	@$(BIN)/python -m benchmarks $${SIZE:+--events "$$SIZE"}

@@ -134,7 +134,7 @@ def read_seeds() -> dict[str, Seed]:
     """What the ymls in seeds/rules say, by seed."""
     found = {}
     for path in sorted(SEEDS_DIR.glob("*.yml")):
-        for seed in yaml.safe_load(path.read_text())["seeds"]:
+        for seed in yaml.load(path.read_text(), Loader=yaml.CSafeLoader)["seeds"]:
             found[seed["name"]] = _seed_of(seed)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socketserver
 import subprocess
 import sys
@@ -28,7 +29,7 @@ import json, sys
 from datetime import UTC, datetime
 from dagster import DagsterInstance, build_run_status_sensor_context, build_schedule_context, build_sensor_context
 from orchestration import definitions as code
-instance = DagsterInstance.local_temp(sys.argv[1])
+instance = DagsterInstance.get()
 
 def run(name, day=None):
     job = code.definitions.resolve_job_def(name)
@@ -86,7 +87,7 @@ with build_run_status_sensor_context(
 print(json.dumps(said))
 """
 REBUILD = """
-_, said = run("rebuild", sys.argv[2])
+_, said = run("rebuild", sys.argv[1])
 print(json.dumps(said))
 """
 
@@ -95,12 +96,14 @@ def dagster(books: Rehearsal, script: str, *arguments: str, **environment: str) 
     """What a script says last, with the code location of a data set."""
     instance = books.settings.home / "dagster"
     instance.mkdir(exist_ok=True)
+    shutil.copy(PROJECT_DIR / "orchestration" / "dagster.yaml", instance)
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PRELUDE + script, str(instance), *arguments],
+        [sys.executable, "-W", "ignore", "-c", PRELUDE + script, *arguments],
         cwd=PROJECT_DIR, capture_output=True, text=True, check=False,
         env={
             **os.environ, "DATASET": books.settings.dataset, "RAW": str(books.raw),
-            "STRATA_HOME": str(books.settings.home), "PYTHONPATH": str(PROJECT_DIR), **environment,
+            "STRATA_HOME": str(books.settings.home), "PYTHONPATH": str(PROJECT_DIR), "DAGSTER_HOME": str(instance),
+            **environment,
         },
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
