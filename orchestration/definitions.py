@@ -283,12 +283,16 @@ def dbt_models(context: AssetExecutionContext, config: Build) -> Iterator[Any]:
         yield from (MaterializeResult(asset_key=key, metadata={"is_new": False}) for key in PUBLIC if key in keys)
 
 
+#: What each standing check measures.
+DESCRIPTIONS = {
+    str(row["check_name"]): str(row["description"]) for row in read_rules(None).tables["check_levels"].rows.values()
+}
+
+
 @multi_asset_check(
     specs=[
-        AssetCheckSpec(name, asset=AssetKey(["quality", "checks"]), blocking=True, description=str(row["description"]))
-        for name, row in (
-            (str(row["check_name"]), row) for row in read_rules(None).tables["check_levels"].rows.values()
-        )
+        AssetCheckSpec(name, asset=AssetKey(["quality", "checks"]), blocking=True, description=description)
+        for name, description in DESCRIPTIONS.items()
         if name not in checks.FRESHNESS
     ]
 )
@@ -370,10 +374,8 @@ def postgresql() -> MaterializeResult:
 
 @multi_asset_check(
     specs=[
-        AssetCheckSpec("raw_freshness", asset=RAW_EVENTS, description="Days since the latest message was received."),
-        AssetCheckSpec(
-            "publication_freshness", asset=PUBLICATION, description="Days since the publication was written."
-        ),
+        AssetCheckSpec(name, asset=key, description=DESCRIPTIONS[name])
+        for name, key in zip(checks.FRESHNESS, (RAW_EVENTS, PUBLICATION), strict=True)
     ]
 )
 def freshness(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
