@@ -128,8 +128,8 @@ def parse(settings: Settings) -> Any:
 def project_manifest(settings: Settings) -> dict[str, Any]:
     """The project's manifest as dbt writes it; parsed anew only where a file of the project is newer."""
     path = target_of(settings) / "manifest.json"
-    folders = ("models", "macros", "seeds", "tests")
-    files = [PROJECT_DIR / "dbt_project.yml", *(file for one in folders for file in (PROJECT_DIR / one).rglob("*"))]
+    patterns = ("dbt_project.yml", "models/**/*", "macros/**/*", "seeds/**/*", "tests/*.*", "tests/generic/*")
+    files = [file for pattern in patterns for file in PROJECT_DIR.glob(pattern)]
     if not path.exists() or path.stat().st_mtime <= max(file.stat().st_mtime for file in files):
         parse(settings)
     return json.loads(path.read_text())

@@ -6,6 +6,7 @@ a whole state behind: whatever comes between two steps finds either the old figu
 Environment: DATASET; RAW and RULES where its messages and rules lie elsewhere; and who is told of failures (alerts.py).
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -18,11 +19,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 from dagster import (
     AssetCheckExecutionContext,
     AssetCheckKey,
     AssetCheckResult,
+    AssetChecksDefinition,
     AssetCheckSeverity,
     AssetCheckSpec,
     AssetExecutionContext,
@@ -44,6 +45,7 @@ from dagster import (
     SensorEvaluationContext,
     SkipReason,
     asset,
+    asset_check,
     define_asset_job,
     in_process_executor,
     multi_asset_check,
@@ -52,11 +54,27 @@ from dagster import (
     sensor,
 )
 
+# dagster_dbt reads the manifest with dbt or, where that is not installed, without: it is told that dbt is not, since
+# importing it takes seconds in each of Dagster's processes, and none but a refresh needs it.
+IS_DBT_LOADED = "dbt.version" in sys.modules
+if not IS_DBT_LOADED:
+    sys.modules["dbt.version"] = None  # type: ignore[assignment]
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+from dagster_dbt.asset_utils import get_asset_check_key_for_test
+
+if not IS_DBT_LOADED:
+    del sys.modules["dbt.version"]
+# What Dagster is made of stays until the process ends: looked through for garbage then, it takes a second.
+gc.freeze()
+
+import duckdb
+
 from orchestration import alerts, checks, datasets, dbt, publish, raw_files
 from orchestration.errors import RetryableError
 from orchestration.refresh import (
     Stopwatch,
     build,
+    is_served,
     publish_atlas,
     publish_to_postgres,
     publish_warehouse,
@@ -65,17 +83,6 @@ from orchestration.refresh import (
 )
 from orchestration.rules import find_folder, read_rules
 from orchestration.settings import Settings
-
-# dagster_dbt reads the manifest with dbt or, where that is not installed, without: it is told that dbt is not, since
-# importing it takes seconds in each of Dagster's processes, and none but a refresh needs it.
-IS_DBT_LOADED = "dbt.version" in sys.modules
-if not IS_DBT_LOADED:
-    sys.modules["dbt.version"] = None  # type: ignore[assignment]
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets  # noqa: E402
-from dagster_dbt.asset_utils import get_asset_check_key_for_test  # noqa: E402
-
-if not IS_DBT_LOADED:
-    del sys.modules["dbt.version"]
 
 DATASET = os.environ.get("DATASET") or "demo"
 RAW = os.environ.get("RAW") or None
@@ -279,7 +286,7 @@ def dbt_models(context: AssetExecutionContext, config: Build) -> Iterator[Any]:
             for spec in dbt_models.specs:
                 if spec.partitions_def and spec.key in keys:
                     context.log_event(AssetMaterialization(spec.key, partition=day.isoformat()))
-    if done[0].manifest is None:  # nothing was new: the tables are what this run would have made
+    if done[0].manifest is None and not is_served(SETTINGS):  # the tables are what this run would have made
         yield from (MaterializeResult(asset_key=key, metadata={"is_new": False}) for key in PUBLIC if key in keys)
 
 
@@ -372,18 +379,19 @@ def postgresql() -> MaterializeResult:
     return MaterializeResult(metadata={"tables": len(rows), "rows": sum(rows.values())})
 
 
-@multi_asset_check(
-    specs=[
-        AssetCheckSpec(name, asset=key, description=DESCRIPTIONS[name])
-        for name, key in zip(checks.FRESHNESS, (RAW_EVENTS, PUBLICATION), strict=True)
-    ]
-)
-def freshness(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
-    """How old messages and publication are; also asked on its own, since a refresh that doesn't run can't say so."""
-    rules = read_rules(find_folder(RULES, RULES_FOLDER))
-    found = checks.of_freshness(SETTINGS, rules, datetime.now(UTC))
-    for key in context.selected_asset_check_keys:
-        yield check_result(key.asset_key, key.name, [one for one in found if one.name == key.name])
+def freshness(name: str, key: AssetKey) -> AssetChecksDefinition:
+    """How old messages or publication are; also asked on its own, since a refresh that doesn't run can't say so."""
+
+    @asset_check(name=name, asset=key, description=DESCRIPTIONS[name])
+    def measured() -> AssetCheckResult:
+        rules = read_rules(find_folder(RULES, RULES_FOLDER))
+        found = checks.of_freshness(SETTINGS, rules, datetime.now(UTC))
+        return check_result(key, name, [one for one in found if one.name == name])
+
+    return measured
+
+
+FRESHNESS = [freshness(*one) for one in zip(checks.FRESHNESS, (RAW_EVENTS, PUBLICATION), strict=True)]
 
 
 # ---- jobs, schedules, sensors -------------------------------------------------------------------------------------
@@ -406,7 +414,7 @@ rebuild_job = define_asset_job(
 )
 freshness_job = define_asset_job(
     "check_freshness",
-    selection=AssetSelection.checks(freshness),
+    selection=AssetSelection.checks(*FRESHNESS),
     executor_def=in_process_executor,
     description="How old messages and publication are.",
 )
@@ -467,7 +475,7 @@ def alert_on_failure(context: RunFailureSensorContext) -> None:
 
 definitions = Definitions(
     assets=[raw_events, dbt_models, publication, atlas, *([postgresql] if os.environ.get("STRATA_POSTGRES") else [])],
-    asset_checks=[figures, freshness],
+    asset_checks=[figures, *FRESHNESS],
     jobs=[refresh_job, rebuild_job, freshness_job],
     schedules=[refresh_daily, check_freshness_daily],
     sensors=[new_raw_files, alert_on_failure],

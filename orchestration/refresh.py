@@ -445,6 +445,13 @@ def build(
     return done
 
 
+def is_served(settings: Settings) -> bool:
+    """Do readers see what the warehouse holds, with its page? Of a database, only a server could say."""
+    run_id, published = Books.read(settings.warehouse).run_id, publish.current(settings)
+    is_published = bool(run_id and published and published["run_id"] == run_id)
+    return is_published and publish.has_atlas(settings) and not os.environ.get("STRATA_POSTGRES")
+
+
 def publish_warehouse(settings: Settings, manifest: Mapping[str, Any] | None = None) -> Path | None:
     """Publish what the warehouse holds; None where readers see it already. The caller holds the lock.
 

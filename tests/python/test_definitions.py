@@ -75,6 +75,8 @@ context = build_schedule_context(
 [request] = code.refresh_daily.evaluate_tick(context).run_requests
 said["scheduled"] = [request.job_name, request.partition_key]
 _, said["second"] = run("refresh", said["day"])
+(code.SETTINGS.published / "atlas.html").unlink()
+_, said["third"] = run("refresh", said["day"])
 _, said["freshness"] = run("check_freshness")
 print(json.dumps(said))
 """
@@ -159,7 +161,12 @@ def test_jobs_schedule_and_sensors_refresh_check_block_and_rebuild(home: Path, t
     # A second run finds nothing new, and publishes nothing.
     assert said["scheduled"] == ["refresh", said["day"]]
     assert said["second"]["success"]
-    assert [one["is_new"] for one in said["second"]["publication"]] == [False]
+    assert said["second"]["made"] == ["raw_events"]
+    assert set(said["second"]["checks"]) == {"raw_events/raw_freshness"}
+    # What is missing of a publication is made, though nothing is new.
+    assert said["third"]["success"]
+    assert [one["is_new"] for one in said["third"]["publication"]] == [False]
+    assert books.settings.published.joinpath("atlas.html").exists()
     assert set(said["freshness"]["checks"]) == {"raw_events/raw_freshness", "publication/publication_freshness"}
     assert said["freshness"]["success"]
 
