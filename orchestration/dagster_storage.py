@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Self
 
@@ -41,7 +41,7 @@ class EventLog(SqliteEventLogStorage):
 
     def run_connection(self, run_id: str | None = None) -> Any:
         """A transaction in the file of a run."""
-        return self._transaction(str(run_id))
+        return self._transaction(run_id)  # type: ignore[arg-type]
 
     def index_connection(self) -> AbstractContextManager[Connection]:
         """A transaction in the file of all runs."""
@@ -89,10 +89,10 @@ class EventLog(SqliteEventLogStorage):
         if shard not in self._initialized_dbs:
             with self._connect(shard):
                 pass
+            self._forget([shard])  # to a file that was wiped
         with self._db_lock:
             if shard not in self._engines:
-                for other in [one for one in self._engines if INDEX_SHARD_NAME not in (one, shard)]:
-                    self._engines.pop(other).dispose()
+                self._forget([one for one in self._engines if one != INDEX_SHARD_NAME])
                 engine = create_engine(
                     self.conn_string_for_shard(shard), connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
                 )
@@ -106,10 +106,14 @@ class EventLog(SqliteEventLogStorage):
             self._found_tables.add(table_name)
         return table_name in self._found_tables
 
+    def _forget(self, shards: Iterable[str]) -> None:
+        for shard in shards:
+            if engine := self._engines.pop(shard, None):
+                engine.dispose()
+
     def dispose(self) -> None:
         """Close what is kept."""
-        while self._engines:
-            self._engines.popitem()[1].dispose()
+        self._forget([*self._engines])
         super().dispose()
 
 

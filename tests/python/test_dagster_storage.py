@@ -94,6 +94,9 @@ def test_the_history_is_the_one_that_dagster_s_own_log_keeps(instance: DagsterIn
     assert found[0] == found[1]
     assert found[0][0].count("ASSET_MATERIALIZATION") == 2
     assert found[0][2] == [("FAILED", True, True)]
+    instance.wipe()
+    assert instance.get_latest_materialization_event(AssetKey("first")) is None
+    assert history(instance, job.execute_in_process(instance=instance, partition_key="2026-01-02").run_id) == found[0]
 
 
 def test_processes_that_write_at_once_lose_nothing(instance: DagsterInstance) -> None:
