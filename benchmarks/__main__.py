@@ -91,8 +91,8 @@ def main(
             scans.append(run(SCAN, str(raw), STRATA_HOME=str(full_home)))
             full.append(run(REFRESH, str(raw), DAY_BEFORE, STRATA_HOME=str(full_home)))
             own_home = home / f"dagster-{number}"
+            places = {"STRATA_HOME": str(own_home), "DAGSTER_HOME": str(own_home / "dagster"), "RAW": str(raw)}
             for group in (dagster_full, dagster_again):
-                places = {"STRATA_HOME": str(own_home), "DAGSTER_HOME": str(own_home / "dagster"), "RAW": str(raw)}
                 group.append(run(DAGSTER, **places))
         made_day = run(MAKE, size, LAST_DAY, STRATA_HOME=str(home))
         for number in range(runs):

@@ -446,10 +446,13 @@ def build(
 
 
 def is_served(settings: Settings) -> bool:
-    """Do readers see what the warehouse holds, with its page? Of a database, only a server could say."""
-    run_id, published = Books.read(settings.warehouse).run_id, publish.current(settings)
-    is_published = bool(run_id and published and published["run_id"] == run_id)
-    return is_published and publish.has_atlas(settings) and not os.environ.get("STRATA_POSTGRES")
+    """Do readers see what the warehouse holds, with its page? Of a database, only a server could say.
+
+    The caller holds the lock.
+    """
+    if os.environ.get("STRATA_POSTGRES") or not publish.has_atlas(settings):
+        return False
+    return publish.current_run(settings) == Books.read(settings.warehouse).run_id
 
 
 def publish_warehouse(settings: Settings, manifest: Mapping[str, Any] | None = None) -> Path | None:
@@ -464,8 +467,7 @@ def publish_warehouse(settings: Settings, manifest: Mapping[str, Any] | None = N
             f"The warehouse of {settings.dataset!r} is not whole: the run that wrote it last has failed. "
             f"`make refresh DATASET={settings.dataset}` says why, or mends it."
         )
-    published = publish.current(settings)
-    if published and published["run_id"] == books.run_id:
+    if publish.current_run(settings) == books.run_id:
         return None
     if books.run_id in publish.kept_runs(settings):  # rolled back since, or killed before the links had moved
         publish.point_back(settings, books.run_id)

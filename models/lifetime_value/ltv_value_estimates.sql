@@ -85,26 +85,4 @@ final as (
     from spread
 )
 
-select
-    snapshot_date,
-    customer_id,
-    scope,
-    cutoff_date,
-    ltv_status,
-    probability_alive,
-    churn_risk,
-    {%- for days in horizons %}
-    expected_orders_{{ days }}d,
-    {%- endfor %}
-    expected_spend,
-    expected_next_order_date,
-    {%- for days in horizons %}
-    predicted_ltv_{{ days }}d,
-    predicted_ltv_{{ days }}d_standard_error,
-    predicted_ltv_{{ days }}d_variance,
-    {%- for direction in ltv_directions() %}
-    predicted_ltv_{{ days }}d_shift_{{ direction }},
-    {%- endfor %}
-    {%- endfor %}
-    historic_ltv
-from final
+select * from final
