@@ -18,7 +18,7 @@ OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: help setup refresh rebuild check forget propose-layers diff-rules explain rollback sql open docs test lint lint-python lint-sql lint-dbt lint-spark \
-	dev bench bench-ltv bench-segments clean lock
+	dev bench bench-ltv bench-segments clean lock plotly
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -114,3 +114,7 @@ clean: ## remove build files and caches; with DATASET=..., all that was made for
 lock: $(INSTALLED) ## resolve pyproject.toml anew and write requirements.lock
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--no-header --group dev --group datasets --group metrics pyproject.toml -o requirements.lock
+
+plotly: ## build the atlas's Plotly from orchestration/atlas/plotly/traces.js anew (needs npm)
+	@cd orchestration/atlas/plotly && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent build
+	@rm -rf orchestration/atlas/plotly/node_modules

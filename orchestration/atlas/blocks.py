@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar
 
 NOTHING = "–"  # noqa: RUF001
@@ -162,11 +164,17 @@ class Table:
             yield [Cell.of(row[at], self.columns[at], longest[at]) for at in used]
 
 
+_TRACES = Path(__file__).with_name("plotly") / "traces.js"
+#: What the page's Plotly can draw.
+TRACE_TYPES = frozenset(re.findall(r'"plotly\.js/lib/(?!core")(\w+)"', _TRACES.read_text(encoding="utf-8")))
+
+
 @dataclass(frozen=True)
 class Chart:
     """A Plotly figure as plain data. Colours are the names of the style sheet: `var(--series-1)`.
 
     `summary` says in words what the picture shows. Where a point's id is `segment/<id>`, a click opens that segment.
+    Raises ValueError where the page's Plotly can't draw a trace.
     """
 
     block: ClassVar[str] = "chart"
@@ -178,6 +186,12 @@ class Chart:
     note: str = ""
     height: int = 280
     least_width: int = 0
+
+    def __post_init__(self) -> None:
+        if unknown := {trace["type"] for trace in self.traces} - TRACE_TYPES:
+            raise ValueError(
+                f"Plotly here can't draw {', '.join(sorted(unknown))}: add it to plotly/traces.js, run make plotly"
+            )
 
     @property
     def figure(self) -> dict[str, Any]:

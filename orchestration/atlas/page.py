@@ -13,7 +13,6 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from orchestration.atlas import sections
 from orchestration.atlas.blocks import interval, shown
@@ -46,7 +45,7 @@ def write(publication: Path, target: Path) -> None:
 
 def render(published: Publication) -> str:
     """The page as HTML."""
-    scripts = [compiled_once(get_plotlyjs()), (FOLDER / "atlas.js").read_text(encoding="utf-8")]
+    scripts = [(FOLDER / script).read_text(encoding="utf-8") for script in ("plotly/plotly.min.js", "atlas.js")]
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     environment.filters |= {"shown": shown, "interval": interval}
@@ -59,15 +58,6 @@ def render(published: Publication) -> str:
         scripts=[Markup(script) for script in scripts],  # noqa: S704
         script_hashes=[b64encode(sha256(script.encode()).digest()).decode() for script in scripts],
     )
-
-
-def compiled_once(plotly: str) -> str:
-    """Plotly's script with its one big function in brackets: browsers then compile it where it stands, instead of
-    skimming it first and compiling it when it is called. A script of another form is left as it is."""
-    opening, closing = "this, () => {\n", "return Plotly;\n}));"
-    if plotly.count(opening) != 1 or plotly.count(closing) != 1:
-        return plotly
-    return plotly.replace(opening, "this, (() => {\n").replace(closing, "return Plotly;\n})));")
 
 
 def discover() -> list[Any]:
