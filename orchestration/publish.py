@@ -25,9 +25,10 @@ PUBLIC_SCHEMAS = ("marts", "quality")
 STORAGE_VERSION = "v1.2.0"  # the DuckDB 1.x that BI tools bundle can't read the format of 2.0
 LINK = "strata.duckdb"
 ATLAS = "atlas.html"
-#: The parts of a publication: the link that readers open -> the file or folder of a run that it points to. The DuckDB
-#: file's link moves last, and says which run is published: an interrupted swap can be done again.
-PARTS = {"parquet": "parquet-{}", ATLAS: "atlas-{}.html", LINK: "strata-{}.duckdb"}
+PARQUET = "parquet"
+#: The parts of a publication: what is in its folder, and a link of the same name beside `runs/` that readers open. The
+#: DuckDB file's link moves last, and says which run is published: an interrupted swap can be done again.
+PARTS = (PARQUET, ATLAS, LINK)
 
 # What would tell who somebody is: whole names, and endings after an underscore (`billing_email`). Traits that only
 # describe (country, device_type, age_band) are not here; a model tags any other column with `meta: {pii: true}`.
@@ -94,7 +95,7 @@ def publish(
     facts: Mapping[str, object] | None = None,
     keep: int = 3,
 ) -> Publication:
-    """Write `published/<dataset>/strata-<run_id>.duckdb` and `parquet-<run_id>/`, and point the links at them.
+    """Write `strata.duckdb` and `parquet/` into `published/<dataset>/runs/<run_id>/`, and point the links at them.
 
     The caller holds `writer_lock` and has closed its own connections to the warehouse (dbt keeps one open after a run
     in this process: `DuckDBConnectionManager.close_all_connections()`). `manifest` is dbt's
@@ -115,38 +116,36 @@ def publish(
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", run_id):
         raise ValueError(f"run_id {run_id!r} can't be part of a file name")
     marts = _marts(manifest)
-    folder = settings.published
-    path, parquet = folder / PARTS[LINK].format(run_id), folder / PARTS["parquet"].format(run_id)
-    temporary, temporary_parquet = folder / f".{path.name}.tmp", folder / f".{parquet.name}.tmp"
-    if path.exists():
-        raise StrataError(f"run {run_id} is already published in {path}; start a new run to publish again.")
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
+    run = run_folder(settings, run_id)
+    temporary = run.with_name(f".{run_id}.tmp")
+    _remove_leftovers(settings)
+    if run.exists():
+        raise StrataError(f"run {run_id} is already published in {run}; start a new run to publish again.")
 
     with closing(duckdb.connect()) as connection:
         _attach_warehouse(connection, settings)
         columns = _warehouse_columns(connection)
         _refuse([fault for mart in marts for fault in _faults(mart, columns.get(mart.label), _private_names(manifest))])
         _refuse([fault for mart in marts for fault in _private_values(connection, mart, columns[mart.label])])
+        temporary.mkdir(parents=True)
         try:
-            row_counts = _copy(connection, marts, temporary)
+            row_counts = _copy(connection, marts, temporary / LINK)
             _write_facts(connection, _all_facts(settings, manifest, marts, run_id, row_counts, facts or {}))
             connection.execute("detach publication")
-            connection.execute(f"attach {_text(str(temporary))} as written (read_only)")
-            _write_parquet(connection, marts, temporary_parquet)
-            _verify(connection, marts, temporary_parquet, row_counts)
+            connection.execute(f"attach {_text(str(temporary / LINK))} as written (read_only)")
+            _write_parquet(connection, marts, temporary / PARQUET)
+            _verify(connection, marts, temporary / PARQUET, row_counts)
         except BaseException:
             connection.close()
-            _remove_leftovers(folder)
+            _remove_leftovers(settings)
             raise
 
-    for part, final in ((temporary_parquet, parquet), (temporary, path)):
-        _seal(part)
-        part.replace(final)
-    _sync(folder)
-    _point_all(folder, run_id)
+    _seal(temporary)
+    temporary.replace(run)
+    _sync(run.parent)
+    _point_all(settings, run_id)
     remove_old(settings, keep)
-    return Publication(path=path, row_counts=row_counts, seconds=time.monotonic() - started)
+    return Publication(path=run / LINK, row_counts=row_counts, seconds=time.monotonic() - started)
 
 
 def differences(settings: Settings) -> list[str]:
@@ -183,50 +182,53 @@ def add_atlas(settings: Settings, write: Callable[[Path, Path], object]) -> Path
     `write` reads the DuckDB file and leaves one HTML file at target; the atlas is kept, rolled back and removed with
     its publication. The caller holds `writer_lock`. Raises StrataError when nothing is published.
     """
-    folder, run_id = settings.published, current_run(settings)
+    run_id = current_run(settings)
     if run_id is None:
         raise StrataError(f"nothing is published: run `make refresh DATASET={settings.dataset}` first.")
-    path = folder / PARTS[ATLAS].format(run_id)
-    write(folder / PARTS[LINK].format(run_id), path)
+    path = run_folder(settings, run_id) / ATLAS
+    write(path.with_name(LINK), path)
     _seal(path)
-    _sync(folder)
-    _point(folder / ATLAS, path.name)
+    _sync(path.parent)
+    _point(settings, ATLAS, run_id)
     return path
 
 
 def has_atlas(settings: Settings) -> bool:
     """Is the atlas that of the current publication?"""
-    link, run_id = settings.published / ATLAS, current_run(settings)
-    return run_id is not None and link.is_symlink() and os.readlink(link) == PARTS[ATLAS].format(run_id)
+    run_id = current_run(settings)
+    return run_id is not None and _run_of(settings, ATLAS) == run_id
+
+
+def run_folder(settings: Settings, run_id: str) -> Path:
+    """The folder of a run's publication."""
+    return settings.published / "runs" / run_id
 
 
 def current_run(settings: Settings) -> str | None:
     """The run that is published; None when there is none."""
-    link = settings.published / LINK
-    return _run_of(os.readlink(link), LINK) if link.exists() else None
+    return _run_of(settings, LINK)
 
 
 def kept_runs(settings: Settings) -> list[str]:
     """The runs whose publications are kept, the newest first."""
-    files = settings.published.glob(PARTS[LINK].format("*"))
-    newest_first = sorted(files, key=lambda file: (file.stat().st_mtime_ns, file.name), reverse=True)
-    return [_run_of(file.name, LINK) for file in newest_first]
+    written = {file.parent.name: file.stat().st_mtime_ns for file in settings.published.glob(f"runs/[!.]*/{LINK}")}
+    return sorted(written, key=lambda run_id: (written[run_id], run_id), reverse=True)
 
 
 def point_back(settings: Settings, run_id: str) -> None:
     """Publish a kept run again. The caller holds `writer_lock`."""
-    for link, template in PARTS.items():
-        if not (settings.published / template.format(run_id)).exists():
-            (settings.published / link).unlink(missing_ok=True)  # what would stay is a newer run's
-    _point_all(settings.published, run_id)
+    for part in PARTS:
+        if not (run_folder(settings, run_id) / part).exists():
+            (settings.published / part).unlink(missing_ok=True)  # what would stay is a newer run's
+    _point_all(settings, run_id)
 
 
 def remove_old(settings: Settings, keep: int) -> None:
     """Remove all publications but the newest `keep` and the one that is published, with all their parts."""
     for run_id in kept_runs(settings)[keep:]:
         if run_id != current_run(settings):
-            (settings.published / PARTS[LINK].format(run_id)).unlink()
-    _remove_leftovers(settings.published)
+            (run_folder(settings, run_id) / LINK).unlink()
+    _remove_leftovers(settings)
 
 
 def current(settings: Settings) -> dict[str, Any] | None:
@@ -570,41 +572,42 @@ def _seal(path: Path) -> None:
         _sync(entry)
 
 
-def _point_all(folder: Path, run_id: str) -> None:
+def _point_all(settings: Settings, run_id: str) -> None:
     """Point every link at its part of a run. Where the run has none yet, the link stays."""
-    for link, template in PARTS.items():
-        if (folder / template.format(run_id)).exists():
-            _point(folder / link, template.format(run_id))
+    for part in PARTS:
+        if (run_folder(settings, run_id) / part).exists():
+            _point(settings, part, run_id)
 
 
-def _point(link: Path, target: str) -> None:
-    """Swap the symlink in one step; relative, so that the folder can be moved or mounted elsewhere."""
-    new = link.with_name(f".{link.name}.tmp")
+def _point(settings: Settings, part: str, run_id: str) -> None:
+    """Swap a symlink in one step; relative, so that the folder can be moved or mounted elsewhere."""
+    link = settings.published / part
+    new = link.with_name(f".{part}.tmp")
     new.unlink(missing_ok=True)
-    new.symlink_to(target)
+    new.symlink_to(run_folder(settings, run_id).relative_to(settings.published) / part)
     new.replace(link)
     _sync(link.parent)
 
 
-def _run_of(name: str, link: str) -> str:
-    prefix, suffix = PARTS[link].split("{}")
-    return name.removeprefix(prefix).removesuffix(suffix)
+def _run_of(settings: Settings, part: str) -> str | None:
+    """The run that a link points to; None when it points to nothing."""
+    link = settings.published / part
+    return (Path(os.readlink(link)).parent.name or None) if link.exists() else None
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what a crashed publication left, parts of runs whose DuckDB file is gone, and links to nothing."""
-    runs = {_run_of(file.name, LINK) for file in folder.glob(PARTS[LINK].format("*"))}
-    leftovers = [*folder.glob(".*.tmp*")]
-    for link, template in PARTS.items():
-        leftovers += [part for part in folder.glob(template.format("*")) if _run_of(part.name, link) not in runs]
+def _remove_leftovers(settings: Settings) -> None:
+    """Remove what a crashed publication left, folders of runs whose DuckDB file is gone, and links to nothing."""
+    folder = settings.published
+    leftovers = [file for pattern in (".*.tmp", "runs/.*.tmp", "runs/*/.*.tmp") for file in folder.glob(pattern)]
+    leftovers += [run for run in folder.glob("runs/*") if not (run / LINK).exists()]
     for leftover in leftovers:
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover)
         else:
-            leftover.unlink()
-    for link in PARTS:
-        if not (folder / link).exists():
-            (folder / link).unlink(missing_ok=True)
+            leftover.unlink(missing_ok=True)  # gone with its folder
+    for part in PARTS:
+        if not (folder / part).exists():
+            (folder / part).unlink(missing_ok=True)
 
 
 def quoted(identifier: str) -> str:

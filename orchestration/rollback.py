@@ -24,7 +24,7 @@ def rollback(settings: Settings) -> tuple[str | None, dict[str, Any]]:
                 f"nothing was changed: no older publication is kept in {settings.published}. "
                 f"`make refresh DATASET={settings.dataset}` publishes anew."
             )
-        path = settings.published / publish.PARTS[publish.LINK].format(older[0])
+        path = publish.run_folder(settings, older[0]) / publish.LINK
         facts = publish.facts_of(path)
         if facts is None:
             raise StrataError(f"nothing was changed: {path} can't be read. Remove it to go one further back.")

@@ -36,15 +36,15 @@ def search(settings: Settings, files: list[RawFile], traces: Traces) -> list[Pla
     places += _texts("manifest", settings.manifest, traces) + _texts("proposals", settings.proposals, traces)
     if settings.warehouse.exists():
         places += _database("warehouse", settings.warehouse, traces)
-    for path in sorted(path for path in settings.published.glob("*") if not path.is_symlink()):
+    parts = [part for pattern in ("*", "runs/*/*") for part in settings.published.glob(pattern)]
+    for path in sorted(part for part in parts if part.name != "runs" and not part.is_symlink()):
         if path.is_dir():
             places += _parquet(path, traces)
         elif path.suffix == ".duckdb":
             places += _database("publication", path, traces)
         else:
-            places.append(
-                Place("publication", path.name, path.name, int(traces.is_in(path.read_text(errors="replace"))))
-            )
+            group = _part(path)
+            places.append(Place("publication", group, group, int(traces.is_in(path.read_text(errors="replace")))))
     return places
 
 
@@ -103,7 +103,7 @@ def _database(kind: str, path: Path, traces: Traces) -> list[Place]:
         return [
             Place(
                 kind,
-                schema if kind == "warehouse" else path.name,
+                schema if kind == "warehouse" else _part(path),
                 f"{schema}.{table}",
                 _hits(db, f'searched."{schema}"."{table}"', names, traces),
             )
@@ -124,8 +124,13 @@ def _parquet(folder: Path, traces: Traces) -> list[Place]:
             ]  # fmt: skip
             if columns:
                 name = f"{path.parent.name}.{path.stem}"
-                places.append(Place("publication", folder.name, name, _hits(db, table, columns, traces)))
+                places.append(Place("publication", _part(folder), name, _hits(db, table, columns, traces)))
     return places
+
+
+def _part(path: Path) -> str:
+    """A part of a publication by its run and name."""
+    return path.name if path.parent.parent.name != "runs" else f"{path.parent.name}/{path.name}"
 
 
 def _hits(db: duckdb.DuckDBPyConnection, table: str, columns: list[str], traces: Traces) -> int:

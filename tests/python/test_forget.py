@@ -526,12 +526,15 @@ def texts_of_raw(raw: Path) -> Iterator[str]:
 
 def test_the_search_looks_into_every_part_of_a_publication(tmp_path: Path) -> None:
     settings, known = Settings.of("shop", home=tmp_path), "jane-the-customer-4711"
-    marts = settings.published / "parquet-one" / "marts"
+    run = settings.published / "runs" / "one"
+    marts = run / "parquet" / "marts"
     marts.mkdir(parents=True)
     pq.write_table(pa.table({"customer_id": [known, "someone-else"], "orders": [1, 2]}), marts / "customers.parquet")
-    (settings.published / "atlas-one.html").write_text(f"<td>{known}</td>")
+    (run / "atlas.html").write_text(f"<td>{known}</td>")
+    (settings.published / "docs.html").write_text(f"<td>{known}</td>")
+    (settings.published / "atlas.html").symlink_to("runs/one/atlas.html")
     places = search(settings, [], Person(users=(known,)).traces)
-    assert {place.group: place.hits for place in places} == {"parquet-one": 1, "atlas-one.html": 1}
+    assert {place.group: place.hits for place in places} == {"one/parquet": 1, "one/atlas.html": 1, "docs.html": 1}
 
 
 #: What only counts messages as they came differs: those of the forgotten that came again are counted as rejected.
@@ -562,7 +565,7 @@ def test_everybody_elses_figures_are_those_of_a_shop_that_never_knew_the_person(
     for now in (datetime(2025, 3, 10, 15), datetime(2025, 3, 21, 3)):
         plan.deliver(books.raw, now)
         books.refresh(now)
-    published = set(books.settings.published.glob("strata-*.duckdb"))
+    published = set(books.settings.published.glob("runs/*/strata.duckdb"))
     revenue = books.query("select sum(net_revenue), count(*) from marts.orders")
     days = {name: days_of(file) for name, file in books.manifest().items()}
     for text in (text for path in published for text in texts_of(path)):
@@ -596,14 +599,12 @@ def test_everybody_elses_figures_are_those_of_a_shop_that_never_knew_the_person(
     )  # fmt: skip
     assert plans == [], "who was confirmed is not asked for again"
     assert {place.kind for place in places} == {"raw", "manifest", "warehouse", "publication"}
-    [publication] = books.settings.published.glob("strata-*.duckdb")
+    [publication] = books.settings.published.glob("runs/*/strata.duckdb")
     assert publication not in published
-    run_id = publication.stem.removeprefix("strata-")
-    assert {path.name for path in books.settings.published.iterdir()} == {
-        publication.name, "strata.duckdb", f"parquet-{run_id}", "parquet",
-        f"atlas-{run_id}.html", "atlas.html",
-    }  # fmt: skip
-    assert {f"parquet-{run_id}", f"atlas-{run_id}.html"} <= {place.group for place in places}
+    run_id, parts = publication.parent.name, {"strata.duckdb", "parquet", "atlas.html"}
+    assert {path.name for path in publication.parent.iterdir()} == parts
+    assert {path.name for path in books.settings.published.iterdir()} == {"runs", *parts}
+    assert {f"{run_id}/{part}" for part in parts} <= {place.group for place in places}
     for text in (*texts_of(books.settings.warehouse), *texts_of(publication), *texts_of_raw(books.raw)):
         assert JANE.lower() not in text.lower()
     assert {name: days_of(file) for name, file in books.manifest().items()} == days

@@ -34,7 +34,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def names(settings: Settings) -> list[str]:
-    return sorted(file.name for file in settings.published.iterdir())
+    """The links, and the parts of each run."""
+    folder = settings.published
+    parts = [part for pattern in ("*", "runs/*", "runs/*/*") for part in folder.glob(pattern) if part.name != "runs"]
+    return sorted(str(part.relative_to(folder)) for part in parts if part.parent.name != "runs" or not part.is_dir())
 
 
 def write_atlas(publication: Path, target: Path) -> None:
@@ -47,7 +50,7 @@ def write_atlas(publication: Path, target: Path) -> None:
 def test_it_publishes_the_marts_and_nothing_else(settings: Settings) -> None:
     write_warehouse(settings)
     publication = publish_demo(settings)
-    assert publication.path == settings.published / "strata-first.duckdb"
+    assert publication.path == settings.published / "runs" / "first" / "strata.duckdb"
     assert publication.row_counts == {"marts.customers": 5, "quality.message_ledger": 5}
     assert publication.seconds > 0
     tables = query(settings, "select schema_name, table_name from duckdb_tables() order by all")
@@ -81,8 +84,15 @@ def test_the_file_can_be_read_by_older_clients_and_not_be_written(settings: Sett
     assert header[8:12] == b"DUCK"
     assert struct.unpack("<Q", header[12:20]) == (STORAGE_NUMBER_OF_1_2,)
     assert path.stat().st_mode & 0o777 == 0o444
-    assert names(settings) == ["parquet", "parquet-first", "strata-first.duckdb", "strata.duckdb"]
-    assert os.readlink(link(settings)) == "strata-first.duckdb", "relative, so that the folder can be moved"
+    assert names(settings) == ["parquet", "runs/first/parquet", "runs/first/strata.duckdb", "strata.duckdb"]
+    assert os.readlink(link(settings)) == "runs/first/strata.duckdb", "relative, so that the folder can be moved"
+
+
+def test_the_database_has_the_same_name_in_every_publication(settings: Settings) -> None:
+    write_warehouse(settings)
+    for run in ("first", "second"):
+        publish_demo(settings, run)
+        assert query(settings, "select current_database(), run_id from strata.main._publication") == [("strata", run)]
 
 
 def test_the_facts_of_the_publication_can_be_read_back(settings: Settings) -> None:
@@ -225,7 +235,9 @@ def test_a_column_that_readers_must_not_or_can_not_read_is_refused(
 
 
 def files(settings: Settings) -> dict[str, tuple[int, int]]:
-    return {file.name: (file.lstat().st_ino, file.lstat().st_mtime_ns) for file in settings.published.iterdir()}
+    """The links and the files of all runs, each with its inode and the time of its last change."""
+    found = ((file, file.lstat()) for file in settings.published.rglob("*") if file.is_symlink() or file.is_file())
+    return {str(file): (state.st_ino, state.st_mtime_ns) for file, state in found}
 
 
 def assert_refused(settings: Settings, manifest: dict[str, Any], message: str) -> None:
@@ -302,15 +314,10 @@ def test_the_parts_of_a_publication_come_go_and_are_rolled_back_together(setting
     for run in ("z", "y", "x", "w"):
         publish_demo(settings, run, facts={"as_of": f"the day of {run}"})
         publishing.add_atlas(settings, write_atlas)
-    assert names(settings) == [
-        *("atlas-w.html", "atlas-x.html", "atlas-y.html", "atlas.html"),
-        *("parquet", "parquet-w", "parquet-x", "parquet-y"),
-        *("strata-w.duckdb", "strata-x.duckdb", "strata-y.duckdb", "strata.duckdb"),
-    ]
-    links = ("atlas.html", "parquet", "strata.duckdb")
-    assert [os.readlink(settings.published / part) for part in links] == [
-        *("atlas-w.html", "parquet-w", "strata-w.duckdb")
-    ]
+    parts = ("atlas.html", "parquet", "strata.duckdb")
+    kept = [f"runs/{run}/{part}" for run in ("w", "x", "y") for part in parts]
+    assert names(settings) == sorted([*parts, *kept])
+    assert [os.readlink(settings.published / part) for part in parts] == [f"runs/w/{part}" for part in parts]
 
     # A newer publication whose atlas is still to be made: the older one is better than none, and older than the marts.
     publish_demo(settings, "v", facts={"as_of": "the day of v"})
@@ -320,7 +327,7 @@ def test_the_parts_of_a_publication_come_go_and_are_rolled_back_together(setting
         left, now = rollback(settings)
         assert (left, now["run_id"], now["as_of"]) == ("v" if run == "w" else "w", run, f"the day of {run}")
         assert current(settings)["run_id"] == run
-        assert os.readlink(settings.published / "parquet") == f"parquet-{run}"
+        assert os.readlink(settings.published / "parquet") == f"runs/{run}/parquet"
         assert (settings.published / "atlas.html").read_text() == f"atlas of {run}"
     before = files(settings)
     with pytest.raises(StrataError, match="no older publication is kept"):
@@ -352,7 +359,7 @@ def test_a_broken_publication_can_be_rolled_back_from_and_not_to(settings: Setti
         publish_demo(settings, run, facts={"as_of": run})
 
     def spoil(run: str) -> Path:
-        path = settings.published / f"strata-{run}.duckdb"
+        path = publishing.run_folder(settings, run) / "strata.duckdb"
         written = path.stat().st_mtime_ns
         path.chmod(0o644)
         os.truncate(path, 4096)
@@ -363,12 +370,12 @@ def test_a_broken_publication_can_be_rolled_back_from_and_not_to(settings: Setti
     assert rollback(settings)[0] == "third"
     assert current(settings)["run_id"] == "second"
     spoiled = spoil("first")
-    with pytest.raises(StrataError, match=r"nothing was changed: .*strata-first\.duckdb can't be read"):
+    with pytest.raises(StrataError, match=r"nothing was changed: .*first/strata\.duckdb can't be read"):
         rollback(settings)
     assert current(settings)["run_id"] == "second"
     spoiled.unlink()
-    (settings.published / "strata-second.duckdb").unlink()
-    with pytest.raises(StrataError, match=r"strata-third\.duckdb can't be read"):
+    (publishing.run_folder(settings, "second") / "strata.duckdb").unlink()
+    with pytest.raises(StrataError, match=r"third/strata\.duckdb can't be read"):
         rollback(settings)
 
 
@@ -461,12 +468,14 @@ def test_a_killed_publication_leaves_no_trace_after_the_next(settings: Settings)
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    (settings.published / ".strata.duckdb.tmp").symlink_to("strata-killed.duckdb")
-    assert (settings.published / ".strata-killed.duckdb.tmp").exists()
+    (settings.published / ".strata.duckdb.tmp").symlink_to("runs/killed/strata.duckdb")
+    (settings.published / "runs" / "first" / ".atlas.html.tmp").write_text("half a page")
+    assert (settings.published / "runs" / ".killed.tmp" / "strata.duckdb").exists()
     assert current(settings)["run_id"] == "first"
     publish_demo(settings, "second")
     assert names(settings) == [
-        *("parquet", "parquet-first", "parquet-second", "strata-first.duckdb", "strata-second.duckdb", "strata.duckdb")
+        *("parquet", "runs/first/parquet", "runs/first/strata.duckdb"),
+        *("runs/second/parquet", "runs/second/strata.duckdb", "strata.duckdb"),
     ]
 
 

@@ -59,7 +59,7 @@ def by_parquet():
         for path in run.rglob("*.parquet"):
             db.execute(f"create schema if not exists {path.parent.name}")
             db.execute(f"create view {path.parent.name}.{path.stem} as from read_parquet('{path}')")
-        return run.name.removeprefix("parquet-"), db.execute(STATE).fetchone()
+        return run.parent.name, db.execute(STATE).fetchone()
 
 read = {"duckdb": by_duckdb, "sqlalchemy": by_sqlalchemy, "parquet": by_parquet}[kind]
 last = None
