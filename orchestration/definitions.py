@@ -13,6 +13,7 @@ import os
 import queue
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -32,6 +33,7 @@ from dagster import (
     AssetSelection,
     BackfillPolicy,
     Backoff,
+    BetaWarning,
     Config,
     DailyPartitionsDefinition,
     DefaultSensorStatus,
@@ -203,6 +205,9 @@ def told() -> Iterator[None]:
 
 
 # ---- assets -------------------------------------------------------------------------------------------------------
+
+# Dagster's version is pinned: what is still beta in it is known, and said once more by each of its processes.
+warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=BetaWarning)
 
 
 @asset(
