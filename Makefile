@@ -9,10 +9,10 @@ BIN := .venv/bin
 UV := .venv/uv/bin/uv
 INSTALLED := .venv/.installed
 
-# Options of `make refresh`, `check` and `forget`, passed on only when set. The shell quotes them: paths may hold spaces.
+# Options, passed on only when set. The shell quotes them: paths may hold spaces.
 export DATASET AS_OF RAW RULES SOURCE SIZE UNTIL CUSTOMER YES FROM QUERY
-OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW:+--raw "$$RAW"} \
-	$${SOURCE:+--source "$$SOURCE"} $${SIZE:+--size "$$SIZE"} $${UNTIL:+--until "$$UNTIL"}
+MESSAGES = $${DATASET:+--dataset "$$DATASET"} $${RAW:+--raw "$$RAW"} $${SOURCE:+--source "$$SOURCE"} \
+	$${SIZE:+--size "$$SIZE"}
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -23,8 +23,8 @@ OPTIONS = $${DATASET:+--dataset "$$DATASET"} $${AS_OF:+--as-of "$$AS_OF"} $${RAW
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  Options of refresh and check: DATASET=demo AS_OF=YYYY-MM-DD RAW=path SOURCE=path SIZE=customers UNTIL=YYYY-MM-DD"
-	@echo "  Option of refresh and diff-rules: RULES=folder"
+	@echo "  Options of refresh and check: DATASET=demo RAW=path SOURCE=path SIZE=customers"
+	@echo "  Of refresh also: AS_OF=YYYY-MM-DD UNTIL=YYYY-MM-DD RULES=folder"
 
 setup: $(INSTALLED) ## install what requirements.lock says into .venv (the other commands do it when it is needed)
 
@@ -38,14 +38,15 @@ $(INSTALLED): requirements.lock
 	@touch $@
 
 refresh: $(INSTALLED) ## raw events -> tested, published marts (DATASET=demo unless set)
-	@$(BIN)/python -m orchestration refresh $(OPTIONS) $${RULES:+--rules "$$RULES"}
+	@$(BIN)/python -m orchestration refresh $(MESSAGES) $${AS_OF:+--as-of "$$AS_OF"} $${UNTIL:+--until "$$UNTIL"} \
+		$${RULES:+--rules "$$RULES"}
 
 rebuild: $(INSTALLED) ## compute everything anew from a received date on (FROM=YYYY-MM-DD, or from the beginning) and publish it
 	@$(BIN)/python -m orchestration rebuild $${DATASET:+--dataset "$$DATASET"} $${FROM:+--from "$$FROM"} \
 		$${RAW:+--raw "$$RAW"} $${RULES:+--rules "$$RULES"}
 
 check: $(INSTALLED) ## dry run: how columns are mapped, what would be rejected and why (DATASET, SOURCE or RAW)
-	@$(BIN)/python -m orchestration check $(OPTIONS)
+	@$(BIN)/python -m orchestration check $(MESSAGES)
 
 forget: $(INSTALLED) ## take a person out of raw files, warehouse and publications, and prove it (CUSTOMER=id or e-mail, DATASET, YES=1)
 	@$(BIN)/python -m orchestration forget $${CUSTOMER:+--customer "$$CUSTOMER"} $${DATASET:+--dataset "$$DATASET"} \
@@ -59,7 +60,7 @@ diff-rules: $(INSTALLED) ## whom the rules as they lie there would move, before 
 		$${RULES:+--rules "$$RULES"}
 
 explain: $(INSTALLED) ## why a customer is in a segment, and what would move the customer (CUSTOMER, DATASET, AS_OF)
-	@$(BIN)/python -m orchestration explain --customer "$$CUSTOMER" $${DATASET:+--dataset "$$DATASET"} \
+	@$(BIN)/python -m orchestration explain $${CUSTOMER:+--customer "$$CUSTOMER"} $${DATASET:+--dataset "$$DATASET"} \
 		$${AS_OF:+--as-of "$$AS_OF"}
 
 rollback: $(INSTALLED) ## publish the publication before the current one again (DATASET)
@@ -94,7 +95,7 @@ lint-spark: $(INSTALLED)
 	@$(BIN)/python tests/python/spark_dialect.py
 
 dev: $(INSTALLED) ## Dagster at http://127.0.0.1:3000: the refresh as an asset, with its daily schedule
-	@mkdir -p .dagster && cp orchestration/dagster.yaml .dagster/
+	@mkdir -p -m 700 .dagster && cp orchestration/dagster.yaml .dagster/
 	@DAGSTER_HOME="$(CURDIR)/.dagster" PYTHONPATH="$(CURDIR)" $(BIN)/dagster dev --module-name orchestration.definitions --host 127.0.0.1 --port 3000
 
 bench: $(INSTALLED) ## a full refresh against the scan of its columns, one more day against it (SIZE=events)
@@ -107,7 +108,7 @@ bench-segments: $(INSTALLED) ## segments against k-means and a regression tree (
 	@$(BIN)/python -m benchmarks.segments $${DATASET:+--dataset "$$DATASET"}
 
 clean: ## remove build files and caches; with DATASET=..., all that was made for that data set (your own raw files stay)
-	@if [ -n "$$DATASET" ]; then $(BIN)/python -m orchestration clean --dataset "$$DATASET"; fi
+	@$(if $(filter command,$(origin DATASET)),$(BIN)/python -m orchestration clean --dataset "$$DATASET" $${YES:+--yes})
 	@rm -rf target logs .duckdb_tmp .pytest_cache .ruff_cache .hypothesis warehouse/*.tmp
 	@find orchestration tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

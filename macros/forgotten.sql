@@ -17,3 +17,12 @@
         'channel', 'store_id', 'products',
     ]) }}
 {%- endmacro %}
+
+{# Purpose: what the books need of a product of an order, and nothing else.
+   Usage: anonymous_product_properties()
+   Output: a list of keys of the product. #}
+{% macro anonymous_product_properties() -%}
+    {{ return([
+        'product_id', 'sku', 'name', 'category', 'brand', 'variant', 'price', 'quantity', 'coupon', 'position',
+    ]) }}
+{%- endmacro %}

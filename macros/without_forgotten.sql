@@ -58,7 +58,15 @@ order_properties as (
     select
         *,
         {% for key in anonymous_order_properties() -%}
-        {{ item('order_values', loop.index) }} as {{ key }}{{ ',' if not loop.last }}
+        {% set value = item('order_values', loop.index) -%}
+        {% if key == 'products' -%}
+        case
+            when {{ value }} like '[%' then {{ json_objects(value, anonymous_product_properties()) }}
+            when {{ value }} is not null then 'forgotten'
+        end
+        {%- else -%}
+        {{ value }}
+        {%- endif %} as {{ key }}{{ ',' if not loop.last }}
         {% endfor -%}
     from parsed
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import smtplib
+import ssl
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
@@ -23,23 +24,48 @@ def is_configured() -> bool:
 
 
 def send(subject: str, text: str) -> None:
-    """Tell all who are configured. Raises OSError (or smtplib.SMTPException) where one of them can't be reached."""
-    if webhook := os.environ.get("STRATA_ALERT_WEBHOOK"):
-        if urlsplit(webhook).scheme not in ("http", "https"):
-            raise ValueError("STRATA_ALERT_WEBHOOK is not an http(s) URL")
-        body = json.dumps({"text": f"{subject}\n{text}"}).encode()
-        request = Request(webhook, body, {"Content-Type": "application/json"})  # noqa: S310 - http(s), as checked
-        urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310
-    if address := os.environ.get("STRATA_ALERT_EMAIL"):
-        message = EmailMessage()
-        message["Subject"], message["To"] = subject, address
-        message["From"] = os.environ.get("STRATA_ALERT_SENDER") or address
-        message.set_content(text)
-        server = urlsplit(os.environ.get("STRATA_SMTP_URL") or "smtp://localhost:25")
-        kind = smtplib.SMTP_SSL if server.scheme == "smtps" else smtplib.SMTP
-        with kind(server.hostname or "localhost", server.port or 0, timeout=TIMEOUT_SECONDS) as connection:
-            if server.scheme == "smtp" and connection.ehlo()[0] == 250 and connection.has_extn("starttls"):
-                connection.starttls()
-            if server.username:
-                connection.login(unquote(server.username), unquote(server.password or ""))
-            connection.send_message(message)
+    """Tell all who are configured, whoever of them can't be reached.
+
+    Raises OSError (smtplib.SMTPException and urllib's errors are) or ValueError, of the first who could not be told.
+    """
+    failures: list[Exception] = []
+    for name, tell in (("STRATA_ALERT_WEBHOOK", _post), ("STRATA_ALERT_EMAIL", _mail)):
+        if target := os.environ.get(name):
+            try:
+                tell(target, subject, text)
+            except (OSError, ValueError) as error:
+                failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def _post(webhook: str, subject: str, text: str) -> None:
+    if urlsplit(webhook).scheme not in ("http", "https"):
+        raise ValueError("STRATA_ALERT_WEBHOOK is not an http(s) URL")
+    body = json.dumps({"text": f"{subject}\n{text}"}).encode()
+    request = Request(webhook, body, {"Content-Type": "application/json"})  # noqa: S310 - http(s), as checked
+    urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310
+
+
+def _mail(address: str, subject: str, text: str) -> None:
+    message = EmailMessage()
+    message["Subject"], message["To"] = subject, address
+    message["From"] = os.environ.get("STRATA_ALERT_SENDER") or address
+    message.set_content(text)
+    server = urlsplit(os.environ.get("STRATA_SMTP_URL") or "smtp://localhost:25")
+    host, port, trusted = server.hostname or "localhost", server.port or 0, ssl.create_default_context()
+    with (
+        smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=trusted)
+        if server.scheme == "smtps"
+        else smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
+    ) as connection:
+        is_private = server.scheme == "smtps" or host in ("localhost", "127.0.0.1", "::1")
+        if server.scheme == "smtp" and connection.ehlo()[0] == 250 and connection.has_extn("starttls"):
+            # Without a password nothing secret is sent, and a server's certificate is often its own.
+            connection.starttls(context=trusted if server.username else None)
+            is_private = True
+        if server.username:
+            if not is_private:
+                raise ValueError("STRATA_SMTP_URL has a password, and its server offers no STARTTLS to send it by")
+            connection.login(unquote(server.username), unquote(server.password or ""))
+        connection.send_message(message)

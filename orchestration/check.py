@@ -188,7 +188,10 @@ def lines_of(report: Report, prepared: Prepared) -> list[str]:
     ]
     if report.reasons:
         lines += ["Would be rejected"]
-        lines += [f"  {reason}: {count:,} (one of them: {example})" for reason, count, example in report.reasons]
+        lines += [
+            f"  {reason}: {count:,}" + (f" (one of them: {example})" if example else "")
+            for reason, count, example in report.reasons
+        ]
     lines += [
         "What they come to",
         f"  customers with a user_id: {report.customers:,}",

@@ -238,16 +238,7 @@ def main() -> None:
     # dbt Python models import this package from the project's folder.
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     try:
-        app(standalone_mode=False)
+        app()
     except StrataError as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(1)
-    except typer.Abort:
-        sys.exit(130)
-    except Exception as error:
-        from click.exceptions import ClickException
-
-        if isinstance(error, ClickException):
-            error.show()
-            sys.exit(2)
-        raise

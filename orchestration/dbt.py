@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from orchestration.settings import PROJECT_DIR, Settings
 FACT_PATHS = ("models/staging", "models/intermediate/facts", "macros", "seeds/reference")
 #: A change here restates the snapshots.
 RULE_PATHS = ("models", "macros", "seeds", "orchestration/fit.py", "orchestration/month_end_fits.py", "dbt_project.yml")
+#: A change here leaves the figures as they are, and is tested and published.
+WORD_PATHS = ("models", "tests/generic", "tests/*.sql")
 #: Variables that shape facts; all others of the business shape only the snapshots.
 FACT_VARIABLES = (
     "business_timezone",
@@ -80,15 +83,17 @@ def business_variables(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {**variables, **overrides}
 
 
-def version_of(paths: tuple[str, ...], variables: Mapping[str, Any], extra: tuple[Path, ...] = ()) -> str:
-    """A hash of project files and variables: 16 hexadecimal digits."""
+def version_of(
+    paths: tuple[str, ...],
+    variables: Mapping[str, Any],
+    extra: tuple[Path, ...] = (),
+    suffixes: tuple[str, ...] = (".sql", ".csv", ".py"),
+) -> str:
+    """A hash of project files and variables: 16 hexadecimal digits. Of a folder, the files with these suffixes."""
     digest = hashlib.sha256(json.dumps(variables, sort_keys=True, default=str).encode())
-    files = [
-        file
-        for path in paths
-        for file in ([PROJECT_DIR / path] if (PROJECT_DIR / path).is_file() else (PROJECT_DIR / path).rglob("*"))
-        if file.suffix in (".sql", ".csv", ".py", ".yml") and (file.suffix != ".yml" or file.name == "dbt_project.yml")
-    ]
+    named = [file for path in paths for file in PROJECT_DIR.glob(path)]
+    files = [file for file in named if file.is_file()]
+    files += [file for folder in named for file in folder.rglob("*") if file.suffix in suffixes]
     for file in sorted(files):
         digest.update(str(file.relative_to(PROJECT_DIR)).encode() + b"\0" + file.read_bytes())
     for file in sorted(extra):
@@ -102,6 +107,7 @@ def arguments_of(settings: Settings) -> list[str]:
         "--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR),
         "--target-path", str(target_of(settings)), "--log-path", str(settings.home / "logs"),
         "--log-level", "none", "--log-level-file", "info", "--no-version-check",
+        "--target", "duckdb",  # whatever DBT_TARGET is for `mf`
     ]  # fmt: skip
 
 
@@ -130,9 +136,15 @@ def project_manifest(settings: Settings) -> dict[str, Any]:
     path = target_of(settings) / "manifest.json"
     patterns = ("dbt_project.yml", "models/**/*", "macros/**/*", "seeds/**/*", "tests/*.*", "tests/generic/*")
     files = [file for pattern in patterns for file in PROJECT_DIR.glob(pattern)]
-    if not path.exists() or path.stat().st_mtime <= max(file.stat().st_mtime for file in files):
-        parse(settings)
-    return json.loads(path.read_text())
+    if path.exists() and path.stat().st_mtime > max(file.stat().st_mtime for file in files):
+        with suppress(ValueError):  # another process is writing it
+            return json.loads(path.read_text())
+    return as_written(parse(settings))
+
+
+def as_written(parsed: Any) -> dict[str, Any]:
+    """A manifest as dbt writes it. Its file may be that of another process, which works on another data set."""
+    return parsed.writable_manifest().to_dict(omit_none=False)
 
 
 def build(
@@ -168,7 +180,9 @@ def build(
         *(() if tests else ("--exclude-resource-type", "test")),
     ]
     try:
-        result = runner.invoke([*arguments, *(["--select", select] if select else [])])
+        # Of a selection, the tests that read nothing else.
+        selection = ["--select", select, "--indirect-selection", "cautious"] if select else []
+        result = runner.invoke([*arguments, *selection])
     finally:
         if watcher:
             watcher.stop()
@@ -178,7 +192,7 @@ def build(
         DuckDBConnectionManager.close_all_connections()
     if result.result is None:
         raise StrataError(f"dbt could not run: {result.exception}")
-    outcome = BuildResult(manifest=json.loads((target_of(settings) / "manifest.json").read_text()))
+    outcome = BuildResult(manifest=as_written(parsed))
     failures = []
     for node in result.result:
         layer = node.node.fqn[1] if node.node.resource_type == "model" else f"{node.node.resource_type}s"

@@ -35,6 +35,7 @@ from dagster import (
     Backoff,
     BetaWarning,
     Config,
+    DagsterRunStatus,
     DailyPartitionsDefinition,
     DefaultSensorStatus,
     Definitions,
@@ -43,6 +44,7 @@ from dagster import (
     RetryPolicy,
     RunFailureSensorContext,
     RunRequest,
+    RunsFilter,
     ScheduleEvaluationContext,
     SensorEvaluationContext,
     SkipReason,
@@ -72,7 +74,8 @@ gc.freeze()
 import duckdb
 
 from orchestration import alerts, checks, datasets, dbt, publish, raw_files
-from orchestration.errors import RetryableError
+from orchestration.errors import RetryableError, StrataError
+from orchestration.lock import is_locked
 from orchestration.refresh import (
     Stopwatch,
     build,
@@ -310,11 +313,13 @@ DESCRIPTIONS = {
         AssetCheckSpec(name, asset=AssetKey(["quality", "checks"]), blocking=True, description=description)
         for name, description in DESCRIPTIONS.items()
         if name not in checks.FRESHNESS
-    ]
+    ],
+    retry_policy=RETRIES,
 )
 def figures(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
     """The standing checks of the figures. An error stops the publication, a warning doesn't."""
-    found = checks.of_figures(SETTINGS.warehouse)
+    with told(), writing(SETTINGS):
+        found = checks.of_figures(SETTINGS.warehouse)
     for key in context.selected_asset_check_keys:
         yield check_result(key.asset_key, key.name, [one for one in found if one.name == key.name])
 
@@ -450,11 +455,16 @@ def check_freshness_daily(context: ScheduleEvaluationContext) -> RunRequest:
 @sensor(job=refresh_job, minimum_interval_seconds=60)
 def new_raw_files(context: SensorEvaluationContext) -> RunRequest | SkipReason:
     """Start a refresh when raw files have arrived that the manifest doesn't know: one run per new set of files."""
+    under_way = RunsFilter(job_name="refresh", statuses=[DagsterRunStatus.STARTING, DagsterRunStatus.STARTED])
+    if is_locked(SETTINGS) or context.instance.get_runs_count(under_way):
+        return SkipReason("The data set is being written: what is new to the manifest may be known at the end.")
     _, known = raw_files.read_manifest(SETTINGS)
     remembered = {(file.file, file.size) for file in known}
-    new = sorted(
-        (name, size) for name, _, size, _ in raw_files.list_files(SETTINGS.raw) if (name, size) not in remembered
-    )
+    try:
+        found = raw_files.list_files(SETTINGS.raw)
+    except StrataError as error:
+        return SkipReason(str(error))
+    new = sorted((name, size) for name, _, size, _ in found if (name, size) not in remembered)
     if not new:
         return SkipReason("No raw file is new.")
     cursor = hashlib.sha256(json.dumps(new).encode()).hexdigest()

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestration import forgotten
+from orchestration.id_key import id_key
 from orchestration.raw_files import CONTRACT_COLUMNS, RawFile, parquet_columns, raw_text
 from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.traces import Traces, literal, normal
@@ -207,7 +208,7 @@ def keep_out(settings: Settings, folder: Path) -> Counter[Verdict]:
             replace(file, columns=parquet_columns(db, file))
             for file in (RawFile(path.name, "parquet", path=str(path)) for path in sorted(folder.rglob("*.parquet")))
         ]
-        key = forgotten.id_key(settings)
+        key = id_key(settings)
         ids = {
             one
             for query in raw_text(files)

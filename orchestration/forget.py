@@ -16,10 +16,11 @@ from pathlib import Path
 
 from orchestration import diff_rules, erase, forgotten, persons, publish, raw_files
 from orchestration.errors import StrataError
+from orchestration.id_key import id_key
 from orchestration.lock import writer_lock
 from orchestration.persons import Person
 from orchestration.raw_files import RawFile
-from orchestration.refresh import id_key, rebuild
+from orchestration.refresh import rebuild
 from orchestration.search import Place, search
 from orchestration.settings import Settings
 from orchestration.traces import normal
@@ -101,10 +102,9 @@ def forget(
         closed_through, known = raw_files.read_manifest(settings)
         open_date = closed_through + timedelta(days=1) if closed_through else None
         files = raw_files.take_stock(settings, known, open_date, now)
-        key_path = id_key(settings)
-        person = persons.find(settings, files, customer, forgotten.id_key(settings))
+        person = persons.find(settings, files, customer, id_key(settings))
         if person is None:
-            return _search_again(settings, files, customer, key_path.exists())
+            return _search_again(settings, files, customer)
         plan = _plan(settings, files, person)
         if not confirm(plan):
             raise StrataError("Nothing was changed.")
@@ -112,10 +112,10 @@ def forget(
         return _finish(settings, note, rules, own_raw, now, progress)
 
 
-def _search_again(settings: Settings, files: list[RawFile], customer: str, has_key: bool) -> list[Place]:
+def _search_again(settings: Settings, files: list[RawFile], customer: str) -> list[Place]:
     """Nobody is called so any more: fine where they were forgotten, and a misspelling elsewhere."""
     listed = forgotten.read_list(settings)
-    if not has_key or forgotten.id_hash(forgotten.id_key(settings), customer) not in listed:
+    if forgotten.id_hash(id_key(settings), customer) not in listed:
         raise StrataError(
             f"No message in {settings.raw} names CUSTOMER={customer}. Give a customer_id as the marts show it, a "
             "user_id, an anonymous_id, or an e-mail address that the person has stated."
@@ -156,7 +156,7 @@ def _begin(settings: Settings, files: list[RawFile], plan: Plan, now: datetime) 
     note = Note(plan.person, fingerprints)
     note.write(settings)
     forgotten.add_to_list(
-        settings, forgotten.id_key(settings), (*plan.person.ids, *plan.person.contacts), now.astimezone(UTC).date()
+        settings, id_key(settings), (*plan.person.ids, *plan.person.contacts), now.astimezone(UTC).date()
     )
     return note
 
@@ -166,7 +166,7 @@ def _finish(
 ) -> list[Place]:
     """Everything after the note, from wherever it was interrupted."""
     forgotten.add_to_list(
-        settings, forgotten.id_key(settings), (*note.person.ids, *note.person.contacts), now.astimezone(UTC).date()
+        settings, id_key(settings), (*note.person.ids, *note.person.contacts), now.astimezone(UTC).date()
     )
     paths = {name: path for name, path, _, _ in raw_files.list_files(settings.raw)}
     for name, fingerprint in note.files.items():

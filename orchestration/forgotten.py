@@ -40,11 +40,6 @@ def refuse_unfinished(settings: Settings) -> None:
         )
 
 
-def id_key(settings: Settings) -> str:
-    """The key that hashes ids; `orchestration.refresh.id_key` makes it."""
-    return json.loads((settings.manifest / "id_key.jsonl").read_text())["id_key"]
-
-
 def id_hash(key: str, one: str) -> str:
     """The hash that stands for an id in the list. It isn't the one that marts show, so nothing can be joined to it."""
     return hashlib.md5(f"{key}|forgotten|{normal(one)}".encode(), usedforsecurity=False).hexdigest()

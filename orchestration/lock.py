@@ -28,7 +28,9 @@ def writer_lock(settings: Settings, timeout_seconds: float = 600.0) -> Iterator[
     Waits up to `timeout_seconds`, saying on stderr for whom. Raises RetryableError when that passes.
     """
     path = settings.warehouse.with_suffix(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # What Strata makes of these is for nobody else; folders that are there keep the rights that they were given.
+    for folder in (path.parent, settings.manifest.parent, settings.proposals.parent, settings.home / "raw"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     deadline = time.monotonic() + timeout_seconds
     is_told = False
     with path.open("a+") as file:
@@ -56,6 +58,19 @@ def writer_lock(settings: Settings, timeout_seconds: float = 600.0) -> Iterator[
             yield
         finally:
             _write(file.fileno(), "")
+
+
+def is_locked(settings: Settings) -> bool:
+    """Is the data set being written now?"""
+    path = settings.warehouse.with_suffix(".lock")
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _is_taken(descriptor: int) -> bool:

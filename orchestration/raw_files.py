@@ -185,7 +185,7 @@ def list_files(raw: str) -> list[tuple[str, str, int, str]]:
         found = []
     references = {f"{root}/{name}" for name in REFERENCE_TABLES}
     files = [
-        (path[len(root) + 1 :] if path.startswith(root + "/") else path, path, size, str(modified))
+        (path[len(root) + 1 :] if path.startswith(root + "/") else path, path, size, str(modified.astimezone(UTC)))
         for path, size, modified in found
         if event_format(path)
         and "/." not in path[len(root) :]
@@ -217,11 +217,12 @@ def read_manifest(settings: Settings) -> tuple[date | None, list[RawFile]]:
     return date.fromisoformat(json.loads(books)["closed_through"]), [RawFile(**json.loads(line)) for line in files]
 
 
-def write_lines(path: Path, rows: list[dict[str, object]]) -> None:
+def write_lines(path: Path, rows: list[dict[str, object]], mode: int = 0o644) -> None:
     """Write JSON lines so that the file is either the old one or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    with open(temporary, "w") as handle:
+    temporary.unlink(missing_ok=True)
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as handle:
         handle.writelines(json.dumps(row, sort_keys=True) + "\n" for row in rows)
         handle.flush()
         os.fsync(handle.fileno())

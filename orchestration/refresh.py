@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ import duckdb
 from orchestration import checks, datasets, dbt, publish, raw_files
 from orchestration.errors import StrataError
 from orchestration.forgotten import list_path, refuse_unfinished
+from orchestration.id_key import id_key, id_key_path
 from orchestration.lock import writer_lock
 from orchestration.raw_files import RawFile, Window
 from orchestration.rules import find_folder, read_rules, write_own_rules
@@ -103,11 +103,13 @@ class Books:
 @dataclass(frozen=True)
 class Versions:
     """Hashes of a configuration: facts (a change builds the warehouse anew), rules (a change restates the snapshots),
-    and logic, which is all that is in the rules' but the seeds."""
+    logic, which is all that is in the rules' but the seeds, and words, what is said of tables, with the tests (a change
+    tests and publishes)."""
 
     facts: str
     rules: str
     logic: str
+    words: str
 
     @classmethod
     def of(cls, settings: Settings, business: Mapping[str, Any], own_rules: tuple[Path, ...]) -> Versions:
@@ -119,6 +121,7 @@ class Versions:
             facts=dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES}),
             rules=dbt.version_of(dbt.RULE_PATHS, told, extra=own_rules),
             logic=dbt.version_of(tuple(path for path in dbt.RULE_PATHS if path != "seeds"), told),
+            words=dbt.version_of(dbt.WORD_PATHS, {}, suffixes=(".yml", ".md", ".sql")),
         )
 
 
@@ -135,7 +138,7 @@ def books_of_publication(settings: Settings) -> tuple[Books, date]:
     books, as_of = Books.read(settings.warehouse, read_only=True), date.fromisoformat(published["as_of"])
     with duckdb.connect(str(settings.warehouse), read_only=True) as db:
         [(latest,)] = db.execute("select max(snapshot_date) from intermediate.int_snapshot_dates").fetchall()
-    _, facts_version, rules_version, _ = published["state"].split()
+    _, facts_version, rules_version, *_ = published["state"].split()
     if (books.facts_version, books.rules_version, latest) != (facts_version, rules_version, as_of):
         raise StrataError(
             f"The warehouse of {settings.dataset!r} is not the one that is published: a refresh has not finished, or "
@@ -198,11 +201,12 @@ def run_variables(
     settings: Settings, window: Window, business: Mapping[str, Any], last: datetime, paths: tuple[Path, Path]
 ) -> dict[str, Any]:
     """What dbt is told about a run, but for versions and snapshots. `last`: the raw files' latest instant, UTC."""
+    id_key(settings)
     return {
         **business,
         "manifest_path": str(paths[0]),
         "rates_path": str(paths[1]) if paths[1].stat().st_size else "",
-        "keys_path": str(id_key(settings)),
+        "keys_path": str(id_key_path(settings)),
         "forgotten_path": str(list_path(settings)) if list_path(settings).exists() else "",
         "raw_root": raw_files.raw_root(settings.raw),
         "run_from": window.run_from.isoformat(),
@@ -228,20 +232,6 @@ def write_run_manifest(
     raw_files.write_lines(manifest, rows)
     raw_files.write_lines(book, list(rates))
     return manifest, book
-
-
-def id_key(settings: Settings) -> Path:
-    """The file with the key that hashes ids which are personal data: made once, kept with the manifest, owner only.
-
-    The environment variable STRATA_ID_KEY, where set, is the key of a first run.
-    """
-    path = settings.manifest / "id_key.jsonl"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        key = os.environ.get("STRATA_ID_KEY") or secrets.token_hex(16)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-            handle.write(json.dumps({"id_key": key}) + "\n")
-    return path
 
 
 def references_version(raw: str, tables: Sequence[str] = raw_files.REFERENCE_TABLES) -> str:
@@ -352,7 +342,7 @@ def clean(settings: Settings) -> list[str]:
         places += settings.warehouse.parent.glob(f"{settings.dataset}.duckdb*")
         if (Path(settings.raw) / "imports.jsonl").exists():
             places.append(Path(settings.raw))
-        kept = {list_path(settings).name, "id_key.jsonl"} if list_path(settings).exists() else set()
+        kept = {list_path(settings).name, id_key_path(settings).name} if list_path(settings).exists() else set()
         places += (
             [path for path in settings.manifest.glob("*") if path.name not in kept] if kept else [settings.manifest]
         )
@@ -401,7 +391,7 @@ def build(
     kept = raw_files.kept_snapshots(window.first_day, window.as_of)
     valid = set(books.snapshots) if books.rules_version == versions.rules else set()
     to_build = [day for day in kept if day not in valid or day >= window.run_from]
-    state = f"{window.as_of} {versions.facts} {versions.rules} {references_version(settings.raw)}"
+    state = f"{window.as_of} {versions.facts} {versions.rules} {references_version(settings.raw)} {versions.words}"
     clock.lap("manifest")
 
     done = Refresh(settings, window, clock.seconds, clock.cpu_seconds, notes=notes)

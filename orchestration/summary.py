@@ -25,7 +25,10 @@ PEOPLE = """
         (select count(*) from marts.micro_segments where is_current)
     from marts.customers
 """
-REVENUE = "select count(*), coalesce(sum(net_revenue), 0), coalesce(sum(refunded_revenue), 0) from marts.orders"
+REVENUE = """
+    select count_if(order_status <> 'cancelled'), coalesce(sum(net_revenue), 0), coalesce(sum(refunded_revenue), 0)
+    from marts.orders
+"""
 BALANCE = "select count(*) from quality.revenue_reconciliation where line = 'difference' and amount <> 0"
 WARNINGS = "select count(*) from quality.segmentation_warnings"
 CHECKS = """

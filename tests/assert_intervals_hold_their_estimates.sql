@@ -18,3 +18,12 @@ select
     predicted_ltv_365d_high as high
 from {{ ref('customer_snapshots') }}
 where not coalesce(low <= predicted and predicted <= high, predicted is null and low is null and high is null)
+union all
+select
+    as_of as snapshot_date,
+    'everybody' as id,
+    predicted_ltv_365d as predicted,
+    predicted_ltv_365d_low as low,
+    predicted_ltv_365d_high as high
+from {{ ref('publication') }}
+where not coalesce(low <= predicted and predicted <= high, predicted is null and low is null and high is null)

@@ -13,3 +13,16 @@ where
     or predicted_ltv_365d > predicted_ltv_1095d
     or (ltv_status <> 'none' and predicted_ltv_1095d is null)
     or (ltv_status = 'modelled' and probability_alive is null)
+union all
+select
+    snapshot_date,
+    micro_segment_id,
+    predicted_ltv_90d_low,
+    predicted_ltv_180d_low,
+    predicted_ltv_365d_low,
+    predicted_ltv_1095d_low
+from {{ ref('micro_segment_snapshots') }}
+where
+    predicted_ltv_90d_low > predicted_ltv_180d_low
+    or predicted_ltv_180d_low > predicted_ltv_365d_low
+    or predicted_ltv_365d_low > predicted_ltv_1095d_low

@@ -46,7 +46,7 @@ final as (
                 then cast({{ dbt.date_trunc('month', 'numbered.first_order_date') }} as date)
         end as cohort_month,
         case
-            when numbered.customer_id is not null
+            when numbered.customer_id is not null and numbered.orders > 0
                 then cast({{ dbt.datediff('numbered.first_order_date', 'numbered.order_date', 'month') }} as integer)
         end as months_since_first_order,
         numbered.order_status,

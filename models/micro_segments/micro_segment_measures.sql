@@ -96,7 +96,11 @@ final as (
         {%- for days in horizons %}
         cast(predictions.expected_orders_{{ days }}d as decimal(18, 2)) as expected_orders_{{ days }}d,
         predictions.predicted_ltv_{{ days }}d,
-        predictions.predicted_ltv_{{ days }}d_low,
+        -- what is at least earned in fewer days is earned in more, too
+        {% if not loop.first %}greatest({% endif -%}
+        {% for shorter in horizons if shorter <= days -%}
+        predictions.predicted_ltv_{{ shorter }}d_low{{ ', ' if not loop.last }}
+        {%- endfor %}{{ ')' if not loop.first }} as predicted_ltv_{{ days }}d_low,
         predictions.predicted_ltv_{{ days }}d_high,
         {%- endfor %}
         coalesce(predictions.is_ltv_backtested, false) as is_ltv_backtested

@@ -170,7 +170,7 @@ latest_backtests as (
 
     select *
     from {{ ref('ltv_backtest') }}
-    where dimension = 'all' and measure = 'net_revenue' and bias_rate is not null
+    where dimension = 'all' and measure = 'net_revenue' and bias_rate is not null and buyers_modelled > 0
     qualify row_number() over (partition by horizon_days order by snapshot_date desc nulls last) = 1
 
 ),

@@ -115,7 +115,15 @@ totals as (
         outcomes.level,
         coalesce(outcomes.micro_segment_id, outcomes.macro_segment, 'all') as level_value,
         errors.model_error is not null as is_interval_widened,
-        {{ ltv_bound('-', 'outcomes.expected_net_revenue', 'outcomes.standard_error', 'errors.model_error') }} as low,
+        -- what is at least earned in fewer days is earned in more, too
+        max({{ ltv_bound('-', 'outcomes.expected_net_revenue', 'outcomes.standard_error', 'errors.model_error') }}) over (
+            partition by
+                outcomes.snapshot_date,
+                outcomes.level,
+                coalesce(outcomes.micro_segment_id, outcomes.macro_segment, 'all')
+            order by outcomes.horizon_days nulls last
+            rows between unbounded preceding and current row
+        ) as low,
         {{ ltv_bound('+', 'outcomes.expected_net_revenue', 'outcomes.standard_error', 'errors.model_error') }} as high
     from {{ ref('micro_segment_outcomes') }} as outcomes
     left join {{ ref('micro_model_errors') }} as errors

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 -- depends_on: {{ source('raw', 'manifest') }}
 with keys as (
 
@@ -7,7 +9,7 @@ with keys as (
 
 final as (
 
-    select coalesce(max(id_key), '') as id_key
+    select max(id_key) as id_key
     from keys
 
 )

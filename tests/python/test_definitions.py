@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import socketserver
 import subprocess
 import sys
@@ -27,8 +28,10 @@ from rehearsal import Rehearsal, differences
 PRELUDE = """
 import json, sys
 from datetime import UTC, datetime
+from pathlib import Path
 from dagster import DagsterInstance, build_run_status_sensor_context, build_schedule_context, build_sensor_context
 from orchestration import definitions as code
+from orchestration.lock import writer_lock
 instance = DagsterInstance.get()
 
 def run(name, day=None):
@@ -62,6 +65,12 @@ said["models"] = sum(
 )
 said["tests"] = sum(one["resource_type"] == "test" for one in code.MANIFEST["nodes"].values())
 said["attached"] = len(list(code.dbt_models.check_keys))
+with writer_lock(code.SETTINGS):
+    said["locked"] = tick(code.new_raw_files).skip_message
+messages = Path(code.SETTINGS.raw)
+messages.rename(messages.with_name("elsewhere"))
+said["without"] = tick(code.new_raw_files).skip_message
+messages.with_name("elsewhere").rename(messages)
 first = tick(code.new_raw_files)
 [request] = first.run_requests
 said["day"], said["job"] = request.partition_key, request.job_name
@@ -145,6 +154,8 @@ def test_jobs_schedule_and_sensors_refresh_check_block_and_rebuild(home: Path, t
     assert said["attached"] == said["tests"] > 250, "every dbt test is a check of some asset"
     assert said["assets"] == said["models"] + 3
     # The sensor starts one run for a new set of files, and none once the manifest knows them.
+    assert said["locked"].startswith("The data set is being written")
+    assert said["without"].startswith("No messages found in ")
     assert said["job"] == "refresh"
     assert said["again"][0] == 0
     assert said["after"] == "No raw file is new."
@@ -225,6 +236,34 @@ def test_a_mail_is_sent_to_who_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     [mail] = MailServer.taken
     for line in ("Subject: it failed", "To: ops@example.com", "From: ops@example.com", "because"):
         assert f"{line}\r\n" in mail
+
+
+def test_whoever_cannot_be_told_keeps_nobody_else_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRATA_ALERT_WEBHOOK", "http://127.0.0.1:9/")
+    monkeypatch.setenv("STRATA_ALERT_EMAIL", "ops@example.com")
+    MailServer.taken.clear()
+    with socketserver.TCPServer(("127.0.0.1", 0), MailServer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        monkeypatch.setenv("STRATA_SMTP_URL", f"smtp://127.0.0.1:{server.server_address[1]}")
+        with pytest.raises(OSError, match="refused"):
+            alerts.send("it failed", "because")
+        thread.join()
+    assert len(MailServer.taken) == 1
+
+
+def test_a_password_is_sent_through_tls_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server elsewhere that offers no STARTTLS; here `elsewhere` is this machine."""
+    monkeypatch.delenv("STRATA_ALERT_WEBHOOK", raising=False)
+    monkeypatch.setenv("STRATA_ALERT_EMAIL", "ops@example.com")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", server.server_address)])
+    with socketserver.TCPServer(("127.0.0.1", 0), MailServer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        monkeypatch.setenv("STRATA_SMTP_URL", f"smtp://me:secret@mail.example.com:{server.server_address[1]}")
+        with pytest.raises(ValueError, match="offers no STARTTLS"):
+            alerts.send("it failed", "because")
+        thread.join()
 
 
 def test_nobody_is_told_where_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,6 +144,21 @@ def test_a_refresh_with_nothing_new_writes_nothing(shop: Rehearsal) -> None:
     assert fingerprints(shop) == before
 
 
+def test_other_words_and_tests_are_published_though_no_figure_changes(
+    shop: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, figures = current(shop.settings), shop.query("from marts.customers order by all")
+    monkeypatch.setattr(dbt, "WORD_PATHS", ("models",))
+    done = shop.refresh(NOW)
+    after = current(shop.settings)
+    assert done.published and after["run_id"] != before["run_id"]
+    assert done.layer_seconds["tests"] > 0
+    assert before["state"].split()[:-1] == after["state"].split()[:-1]
+    assert shop.query("from marts.customers order by all") == figures
+    monkeypatch.undo()
+    shop.refresh(NOW)
+
+
 def test_a_rollback_holds_until_the_next_refresh_also_with_nothing_new(shop: Rehearsal) -> None:
     latest = current(shop.settings)
     manifest = json.loads((shop.settings.home / "target" / "manifest.json").read_text())

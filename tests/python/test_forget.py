@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -23,8 +24,9 @@ from orchestration import datasets, erase, forgotten, persons, raw_files
 from orchestration.erase import anonymous, verdict
 from orchestration.errors import StrataError
 from orchestration.forget import Plan, forget
+from orchestration.id_key import id_key
 from orchestration.persons import Person
-from orchestration.refresh import clean, id_key
+from orchestration.refresh import clean
 from orchestration.search import search
 from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.traces import Traces, is_unmistakable
@@ -352,11 +354,10 @@ def test_the_next_export_of_a_source_brings_nobody_back(tmp_path: Path) -> None:
         ).fetchall()
 
     export(EXPORT, 1)
-    id_key(settings)
     files = raw_files.take_stock(settings, [], None, NOW)
-    person = persons.find(settings, files, "jane@example.com", forgotten.id_key(settings))
+    person = persons.find(settings, files, "jane@example.com", id_key(settings))
     assert person is not None and person.users == ("u-1",)
-    forgotten.add_to_list(settings, forgotten.id_key(settings), person.ids, date(2024, 6, 1))
+    forgotten.add_to_list(settings, id_key(settings), person.ids, date(2024, 6, 1))
     for file in files:
         target, _ = rewritten(Path(file.path), "parquet", person.traces)
         target.replace(file.path)
@@ -446,6 +447,10 @@ def with_jane(plan: hostile.Plan) -> hostile.Plan:
         file.messages = [
             {key: JANE if value == "user-3" else value for key, value in one.items()} for one in file.messages
         ]
+        for one in file.messages:
+            products = one["properties"].get("products") if one.get("user_id") == JANE and is_order(one) else None
+            for product in products if isinstance(products, list) else []:
+                product["engraving"] = f"for {JANE}"
     for number, one in enumerate(OF_JANE):
         moved = {name: one[name].replace("2025-05", "2025-02") for name in ("timestamp", "received_at")}
         readable = [file for file in first if "native" not in file.name or one["timestamp"] != "yesterday"]
@@ -630,6 +635,27 @@ def test_everybody_elses_figures_are_those_of_a_shop_that_never_knew_the_person(
     without(plan, ids).deliver(expected, now)
     never_knew = books.rebuilt("never_knew", now, raw=expected)
     assert [found for found in differences(books, never_knew) if not found.startswith(COUNTS_OF_MESSAGES)] == []
+
+
+def test_what_is_kept_of_an_order_is_the_same_in_files_and_in_staging() -> None:
+    macros = (PROJECT_DIR / "macros" / "forgotten.sql").read_text()
+    for macro, kept in (
+        ("anonymous_order_properties", erase.KEPT_PROPERTIES), ("anonymous_product_properties", erase.KEPT_OF_A_PRODUCT)
+    ):  # fmt: skip
+        [listed] = re.findall(rf"macro {macro}\(\) -%}}.*?\[(.*?)\]", macros, re.DOTALL)
+        assert set(re.findall(r"'(\w+)'", listed)) == kept
+
+
+def test_a_key_is_made_once_for_its_owner_and_never_in_place_of_a_broken_one(tmp_path: Path) -> None:
+    settings = Settings.of("shop", home=tmp_path)
+    key = id_key(settings)
+    assert len(key) == 32 and id_key(settings) == key
+    path = settings.manifest / "id_key.jsonl"
+    assert path.stat().st_mode & 0o777 == 0o600
+    for broken in ("", "{}\n", '{"id_key": ""}\n', "half a li"):
+        path.write_text(broken)
+        with pytest.raises(StrataError, match="holds no key of hashed ids"):
+            id_key(settings)
 
 
 def test_the_command_asks_before_it_forgets(tmp_path: Path) -> None:

@@ -70,3 +70,41 @@ def test_a_rollback_says_what_is_published_now(settings: Settings) -> None:
         and "publishes the latest state again" in done.stdout
     )
     assert "5" in run(settings, "sql", "--query", "select count(*) from customers").stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("refresh --size many", "Invalid value for '--size'"),
+        ("check --as-of 2026-01-01", "No such option: --as-of"),
+        ("explain", "Missing option '--customer'"),
+        ("refreshen", "No such command 'refreshen'"),
+        ("refresh --as-of yesterday", "AS_OF=yesterday is not a date"),
+    ],
+)
+def test_a_slip_of_the_hand_is_said_without_a_traceback(settings: Settings, command: str, complaint: str) -> None:
+    told = run(settings, *command.split())
+    assert told.returncode in (1, 2)
+    assert complaint in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_clean_takes_its_data_set_from_the_command_line_alone() -> None:
+    for arguments, is_removed in (("DATASET=shop", True), ("", False)):
+        done = subprocess.run(
+            ["make", "--dry-run", "clean", *arguments.split()], cwd=PROJECT_DIR,
+            env={**os.environ, "DATASET": "demo"}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert ("orchestration clean" in done.stdout) is is_removed
+
+
+def test_a_dry_run_says_what_a_refresh_would_find(tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+    orders.write_text("customer,date,amount\nann,2026-01-31,5\nbob,2026-02-01,7.50\n,2026-02-02,1\n")
+    told = run(
+        Settings.of("orders_csv", home=tmp_path), "check", "--dataset", "orders_csv", "--source", str(orders),
+        DBT_TARGET="published",  # as docs/bi.md has it set for `mf`
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert "orders: 3" in told.stdout and "revenue: 13.50" in told.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["orders.csv"]
