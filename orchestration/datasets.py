@@ -24,8 +24,9 @@ import duckdb
 from orchestration.dbt import business_variables
 from orchestration.erase import keep_out
 from orchestration.errors import StrataError
+from orchestration.quoting import identifier
 from orchestration.settings import PROJECT_DIR, Settings
-from orchestration.sources import Source, digest, locate_source, open_table, open_tables, quoted
+from orchestration.sources import Source, digest, locate_source, open_table, open_tables
 
 DATASETS_DIR = PROJECT_DIR / "datasets"
 
@@ -99,11 +100,6 @@ class Prepared:
     """What the script says of its reading of the source (its relation `notes`)."""
     kept_out: Mapping[str, int] = field(default_factory=dict)
     """What became of messages of people who were forgotten, with how many."""
-
-
-def list_datasets() -> list[DatasetHeader]:
-    """The headers of all scripts in datasets/, by name."""
-    return [describe(path.stem) for path in sorted(DATASETS_DIR.glob("*.sql"))]
 
 
 def describe(name: str) -> DatasetHeader:
@@ -440,7 +436,7 @@ def _write_references(db: duckdb.DuckDBPyConnection, header: DatasetHeader, fold
             raise StrataError(f"datasets/{header.name}.sql: {table} lacks {key}.")
         columns = [
             f"cast({column if column in types else 'null'} as {kind}) as {column}" for column, kind in wanted.items()
-        ] + [quoted(column) for column in types if column not in wanted]
+        ] + [identifier(column) for column in types if column not in wanted]
         folder.mkdir(parents=True, exist_ok=True)
         contents = f"select {', '.join(columns)} from {table} order by all"
         try:

@@ -21,6 +21,7 @@ import duckdb
 from orchestration import datasets, dbt, raw_files
 from orchestration.errors import StrataError
 from orchestration.lock import writer_lock
+from orchestration.quoting import literal
 from orchestration.refresh import Versions, books_of_publication
 from orchestration.rules import Table, find_folder, read_rules, shown, write_own_rules
 from orchestration.settings import Settings
@@ -116,8 +117,8 @@ def diff_rules(settings: Settings, *, rules: str | None = None, own_raw: bool = 
             build(settings, trial, told, seeds, is_logic_changed=is_logic_changed, progress=progress)
             with duckdb.connect() as db:
                 db.execute("set threads = 2")
-                db.execute(f"attach '{quoted(settings.published / 'strata.duckdb')}' as published (read_only)")
-                db.execute(f"attach '{quoted(trial.warehouse)}' as trial (read_only)")
+                db.execute(f"attach {literal(settings.published / 'strata.duckdb')} as published (read_only)")
+                db.execute(f"attach {literal(trial.warehouse)} as trial (read_only)")
                 return compare(db, settings, Diff(as_of, currency, named, is_logic_changed))
         finally:
             remove(trial)
@@ -128,11 +129,6 @@ def remove(trial: Settings) -> None:
     shutil.rmtree(trial.manifest, ignore_errors=True)
     for path in trial.warehouse.parent.glob(f"{trial.warehouse.name}*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def quoted(path: Path) -> str:
-    """A path as the inside of an SQL text."""
-    return str(path).replace("'", "''")
 
 
 def changed_seeds(warehouse: Path, tables: Mapping[str, Table]) -> list[str]:
@@ -208,7 +204,7 @@ def build(
     copied = {parent for key in chosen for parent in parents[key]} | {named[name] for name in TARGETS}
     trial.warehouse.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(trial.warehouse)) as db:
-        db.execute(f"attach '{quoted(settings.warehouse)}' as warehouse (read_only)")
+        db.execute(f"attach {literal(settings.warehouse)} as warehouse (read_only)")
         for key in sorted(copied - chosen):
             schema, table = nodes[key].schema, nodes[key].alias
             db.execute(f"create schema if not exists {schema}")

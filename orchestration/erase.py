@@ -26,9 +26,10 @@ import pyarrow.parquet as pq
 
 from orchestration import forgotten
 from orchestration.id_key import id_key
+from orchestration.quoting import literal
 from orchestration.raw_files import CONTRACT_COLUMNS, RawFile, parquet_columns, raw_text
 from orchestration.settings import PROJECT_DIR, Settings
-from orchestration.traces import Traces, literal, normal
+from orchestration.traces import Traces, normal
 
 Verdict = Literal["removed", "made anonymous", "mention taken out"]
 #: What the books need of an order message; everything else in it goes.

@@ -16,9 +16,9 @@ from typing import Any
 import duckdb
 
 from orchestration import datasets, dbt
-from orchestration.diff_rules import quoted
 from orchestration.errors import StrataError
 from orchestration.lock import writer_lock
+from orchestration.quoting import literal
 from orchestration.refresh import books_of_publication
 from orchestration.settings import Settings
 
@@ -345,7 +345,7 @@ def explain(settings: Settings, customer: str, day: date | None = None) -> Expla
             raise StrataError(f"There is no snapshot of {day}. {settings.dataset!r} keeps {kept}.")
         with duckdb.connect(str(settings.published / "strata.duckdb"), read_only=True) as db:
             db.execute("set threads = 2")
-            db.execute(f"attach '{quoted(settings.warehouse)}' as warehouse (read_only)")
+            db.execute(f"attach {literal(settings.warehouse)} as warehouse (read_only)")
             return _explain(db, settings, customer, day, is_latest=day == as_of, opens_at=opens_at)
 
 

@@ -64,7 +64,7 @@ class Note:
             handle.flush()
             os.fsync(handle.fileno())
         os.replace(temporary, path)
-        _sync(path.parent)
+        publish.sync(path.parent)
 
 
 def forget(
@@ -175,7 +175,7 @@ def _finish(
         temporary = _temporary(paths[name])
         if temporary.exists():
             os.replace(temporary, os.path.realpath(paths[name]))
-            _sync(temporary.parent)
+            publish.sync(temporary.parent)
         if raw_files.fingerprint(paths[name], 0, "") != fingerprint:
             raise StrataError(
                 f"{paths[name]} was changed while a person was being taken out of it: put back the content of before, "
@@ -245,11 +245,3 @@ def _temporary(path: str) -> Path:
 
 def _tupled(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -29,8 +29,8 @@ def writer_lock(settings: Settings, timeout_seconds: float = 600.0) -> Iterator[
     """
     path = settings.warehouse.with_suffix(".lock")
     # What Strata makes of these is for nobody else; folders that are there keep the rights that they were given.
-    for folder in (path.parent, settings.manifest.parent, settings.proposals.parent, settings.home / "raw"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("raw", "manifests", "warehouse", "proposals", "logs"):
+        (settings.home / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     deadline = time.monotonic() + timeout_seconds
     is_told = False
     with path.open("a+") as file:

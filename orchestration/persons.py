@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import duckdb
 
 from orchestration.errors import StrataError
+from orchestration.quoting import literal
 from orchestration.raw_files import RawFile, raw_text
 from orchestration.settings import Settings
-from orchestration.traces import Traces, literal, normal, normal_sql
+from orchestration.traces import Traces, normal, normal_sql
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _read_aliases(db: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         group by previous_id
     """
     if settings.warehouse.exists():
-        db.execute(f"attach {literal(str(settings.warehouse))} as warehouse (read_only)")
+        db.execute(f"attach {literal(settings.warehouse)} as warehouse (read_only)")
         if db.execute(
             "select 1 from duckdb_tables() where database_name = 'warehouse' and table_name = 'int_aliases'"
         ).fetchone():

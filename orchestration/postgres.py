@@ -22,6 +22,7 @@ from pyarrow import csv
 
 from orchestration import publish
 from orchestration.errors import RetryableError, StrataError
+from orchestration.quoting import identifier
 from orchestration.settings import Settings
 
 READER = "bi_reader"
@@ -196,7 +197,7 @@ def _tables(db: duckdb.DuckDBPyConnection) -> list[_Table]:
     ).fetchall()
     return [
         _Table(
-            source=f"{publish.quoted(schema)}.{publish.quoted(name)}",
+            source=f"{identifier(schema)}.{identifier(name)}",
             schema="quality" if schema == "main" else schema,
             name=name,
             description=description,
@@ -214,7 +215,7 @@ def _copy(connection: psycopg.Connection, db: duckdb.DuckDBPyConnection, table: 
     _run(connection, "create table {} ({})", table.next, sql.SQL(", ").join(columns))
     selected = ", ".join(
         # PostgreSQL's text can't hold the character 0
-        f"replace({publish.quoted(name)}, chr(0), chr(65533))" if data_type == "VARCHAR" else publish.quoted(name)
+        f"replace({identifier(name)}, chr(0), chr(65533))" if data_type == "VARCHAR" else identifier(name)
         for name, data_type, _ in table.columns
     )
     reader = db.sql(f"select {selected} from {table.source}").to_arrow_reader(ROWS_PER_BATCH)

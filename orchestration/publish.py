@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 
 from orchestration.errors import StrataError
+from orchestration.quoting import identifier, literal
 from orchestration.settings import PROJECT_DIR, Settings
 
 PUBLIC_SCHEMAS = ("marts", "quality")
@@ -84,7 +85,7 @@ class _Mart:
 
     @property
     def relation(self) -> str:
-        return f"{quoted(self.schema)}.{quoted(self.name)}"
+        return f"{identifier(self.schema)}.{identifier(self.name)}"
 
 
 def publish(
@@ -132,7 +133,7 @@ def publish(
             row_counts = _copy(connection, marts, temporary / LINK)
             _write_facts(connection, _all_facts(settings, manifest, marts, run_id, row_counts, facts or {}))
             connection.execute("detach publication")
-            connection.execute(f"attach {_text(str(temporary / LINK))} as written (read_only)")
+            connection.execute(f"attach {literal(temporary / LINK)} as written (read_only)")
             _write_parquet(connection, marts, temporary / PARQUET)
             _verify(connection, marts, temporary / PARQUET, row_counts)
         except BaseException:
@@ -142,7 +143,7 @@ def publish(
 
     _seal(temporary)
     temporary.replace(run)
-    _sync(run.parent)
+    sync(run.parent)
     _point_all(settings, run_id)
     remove_old(settings, keep)
     return Publication(path=run / LINK, row_counts=row_counts, seconds=time.monotonic() - started)
@@ -158,7 +159,7 @@ def differences(settings: Settings) -> list[str]:
         raise StrataError(f"Nothing is published for {settings.dataset!r}.")
     with closing(duckdb.connect()) as connection:
         _attach_warehouse(connection, settings)
-        connection.execute(f"attach {_text(str(path))} as publication (read_only)")
+        connection.execute(f"attach {literal(path)} as publication (read_only)")
         tables = connection.execute(
             "select schema_name, table_name, list(column_name) from duckdb_columns() "
             "where database_name = 'publication' and list_contains($schemas, schema_name) group by all order by all",
@@ -166,7 +167,7 @@ def differences(settings: Settings) -> list[str]:
         ).fetchall()
         different = []
         for schema, table, columns in tables:
-            name, listed = f"{quoted(schema)}.{quoted(table)}", ", ".join(map(quoted, columns))
+            name, listed = f"{identifier(schema)}.{identifier(table)}", ", ".join(map(identifier, columns))
             sums = [
                 connection.execute(f"select count(*), sum(hash({listed})) from {database}.{name}").fetchall()
                 for database in ("publication", "warehouse")
@@ -188,7 +189,7 @@ def add_atlas(settings: Settings, write: Callable[[Path, Path], object]) -> Path
     path = run_folder(settings, run_id) / ATLAS
     write(path.with_name(LINK), path)
     _seal(path)
-    _sync(path.parent)
+    sync(path.parent)
     _point(settings, ATLAS, run_id)
     return path
 
@@ -352,8 +353,8 @@ def _private_values(connection: duckdb.DuckDBPyConnection, mart: _Mart, types: M
     if not texts:
         return []
     counts = ", ".join(
-        f"count_if((contains({quoted(name)}, '@') or {quoted(name)}[1] in ('+', '(')) "
-        f"and regexp_full_match({quoted(name)}, {_text(PII_VALUES)}))"
+        f"count_if((contains({identifier(name)}, '@') or {identifier(name)}[1] in ('+', '(')) "
+        f"and regexp_full_match({identifier(name)}, {literal(PII_VALUES)}))"
         for name in texts
     )
     [found] = connection.execute(f"select {counts} from warehouse.{mart.relation}").fetchall()
@@ -411,11 +412,11 @@ def _attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings)
         raise StrataError(
             f"there is no warehouse {settings.warehouse}: run `make refresh DATASET={settings.dataset}` first."
         )
-    connection.execute(f"set temp_directory = {_text(str(settings.warehouse) + '.tmp')}")
+    connection.execute(f"set temp_directory = {literal(str(settings.warehouse) + '.tmp')}")
     if limit := os.environ.get("STRATA_MEMORY_LIMIT"):
-        connection.execute(f"set memory_limit = {_text(limit)}")
+        connection.execute(f"set memory_limit = {literal(limit)}")
     try:
-        connection.execute(f"attach {_text(str(settings.warehouse))} as warehouse (read_only)")
+        connection.execute(f"attach {literal(settings.warehouse)} as warehouse (read_only)")
     except duckdb.Error as error:
         raise StrataError(
             f"can't read the warehouse {settings.warehouse}: {error}\n"
@@ -442,20 +443,20 @@ def _warehouse_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[
 
 def _copy(connection: duckdb.DuckDBPyConnection, marts: Sequence[_Mart], temporary: Path) -> dict[str, int]:
     """Write every mart and its comments to a new file; the rows that the warehouse holds, by `schema.name`."""
-    connection.execute(f"attach {_text(str(temporary))} as publication (storage_version {_text(STORAGE_VERSION)})")
+    connection.execute(f"attach {literal(temporary)} as publication (storage_version {literal(STORAGE_VERSION)})")
     for schema in PUBLIC_SCHEMAS:
         connection.execute(f"create schema publication.{schema}")
     row_counts = {}
     for mart in marts:
-        columns = ", ".join(quoted(column) for column in mart.columns)
-        order = ", ".join(f"{quoted(column)} nulls last" for column in mart.publication_order)
+        columns = ", ".join(identifier(column) for column in mart.columns)
+        order = ", ".join(f"{identifier(column)} nulls last" for column in mart.publication_order)
         source, target = f"warehouse.{mart.relation}", f"publication.{mart.relation}"
         connection.execute(
             f"create table {target} as select {columns} from {source}" + (f" order by {order}" if order else "")
         )
-        connection.execute(f"comment on table {target} is {_text(mart.description)}")
+        connection.execute(f"comment on table {target} is {literal(mart.description)}")
         for column, description in mart.columns.items():
-            connection.execute(f"comment on column {target}.{quoted(column)} is {_text(description)}")
+            connection.execute(f"comment on column {target}.{identifier(column)} is {literal(description)}")
         row_counts[mart.label] = _count(connection, source)
     return row_counts
 
@@ -465,7 +466,7 @@ def _write_parquet(connection: duckdb.DuckDBPyConnection, marts: Sequence[_Mart]
     for mart in marts:
         target = folder / mart.schema / f"{mart.name}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
-        connection.execute(f"copy written.{mart.relation} to {_text(str(target))} (format parquet, compression zstd)")
+        connection.execute(f"copy written.{mart.relation} to {literal(target)} (format parquet, compression zstd)")
 
 
 def _verify(
@@ -533,7 +534,7 @@ def _write_facts(connection: duckdb.DuckDBPyConnection, facts: Mapping[str, obje
         else:
             columns[name] = (_column_type(value), value)
     table = "publication.main._publication"
-    definition = ", ".join(f"{quoted(name)} {data_type}" for name, (data_type, _) in columns.items())
+    definition = ", ".join(f"{identifier(name)} {data_type}" for name, (data_type, _) in columns.items())
     connection.execute(f"create table {table} ({definition})")
     connection.execute(
         f"insert into {table} values ({', '.join('?' for _ in columns)})",
@@ -555,7 +556,7 @@ def _column_type(value: object) -> str:
     return next((name for kind, name in types if isinstance(value, kind)), "varchar")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Force a file or folder to disk, so that a power cut can't leave a link to an unwritten file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -569,7 +570,7 @@ def _seal(path: Path) -> None:
     for entry in (*path.rglob("*"), path):
         if entry.is_file():
             entry.chmod(0o444)
-        _sync(entry)
+        sync(entry)
 
 
 def _point_all(settings: Settings, run_id: str) -> None:
@@ -586,7 +587,7 @@ def _point(settings: Settings, part: str, run_id: str) -> None:
     new.unlink(missing_ok=True)
     new.symlink_to(run_folder(settings, run_id).relative_to(settings.published) / part)
     new.replace(link)
-    _sync(link.parent)
+    sync(link.parent)
 
 
 def _run_of(settings: Settings, part: str) -> str | None:
@@ -608,12 +609,3 @@ def _remove_leftovers(settings: Settings) -> None:
     for part in PARTS:
         if not (folder / part).exists():
             (folder / part).unlink(missing_ok=True)
-
-
-def quoted(identifier: str) -> str:
-    """A name as SQL text."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

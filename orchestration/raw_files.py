@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from orchestration.errors import StrataError
+from orchestration.quoting import literal
 from orchestration.settings import Settings
 
 EVENT_SUFFIXES = {
@@ -487,7 +488,7 @@ def _json_text(group: list[RawFile]) -> str:
 
 
 def _listed(group: list[RawFile]) -> str:
-    return "[" + ", ".join("'" + file.path.replace("'", "''") + "'" for file in group) + "]"
+    return "[" + ", ".join(literal(file.path) for file in group) + "]"
 
 
 def last_closed_day(last_day: date, now: datetime, timezone: str) -> date:

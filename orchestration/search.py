@@ -10,9 +10,10 @@ from pathlib import Path
 import duckdb
 
 from orchestration.forgotten import NOTE
+from orchestration.quoting import literal
 from orchestration.raw_files import REFERENCE_TABLES, RawFile, raw_root, raw_text, reference_files
 from orchestration.settings import Settings
-from orchestration.traces import Traces, literal
+from orchestration.traces import Traces
 
 #: What can hold no text.
 TEXTLESS = "^(BOOLEAN|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*|DATE|TIMESTAMP.*)$"
@@ -85,7 +86,7 @@ def _texts(kind: str, folder: Path, traces: Traces) -> list[Place]:
 def _database(kind: str, path: Path, traces: Traces) -> list[Place]:
     """Every table of a DuckDB file: columns of ids as wholes, all columns as texts, whatever their type."""
     with closing(duckdb.connect()) as db:
-        db.execute(f"set threads = 2; attach {literal(str(path))} as searched (read_only)")
+        db.execute(f"set threads = 2; attach {literal(path)} as searched (read_only)")
         columns: dict[tuple[str, str], list[str]] = {}
         for schema, table, column in db.execute(
             """
@@ -117,7 +118,7 @@ def _parquet(folder: Path, traces: Traces) -> list[Place]:
     with closing(duckdb.connect()) as db:
         db.execute("set threads = 2")
         for path in sorted(folder.rglob("*.parquet")):
-            table = f"read_parquet({literal(str(path))})"
+            table = f"read_parquet({literal(path)})"
             columns = [
                 name for name, kind, *_ in db.execute(f"describe from {table}").fetchall()
                 if not re.match(TEXTLESS, kind)

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from orchestration.errors import StrataError
+from orchestration.quoting import identifier, literal
 
 # Text stays text: what it means is the script's business.
 READERS = {
@@ -96,7 +97,7 @@ def open_table(db: duckdb.DuckDBPyConnection, source: Source, synonyms_path: Pat
         found = [row[0] for row in db.execute(f"describe select * from {read}", files).fetchall()]
         matches = match_columns(found, synonyms)
         columns = ", ".join(
-            f"nullif(trim(cast({quoted(name) if name else 'null'} as varchar)), '') as {column}"
+            f"nullif(trim(cast({identifier(name) if name else 'null'} as varchar)), '') as {column}"
             for column, name in matches
             if column
         )
@@ -115,12 +116,12 @@ def open_tables(db: duckdb.DuckDBPyConnection, source: Source) -> None:
     insert = "insert into source_rows select $table, to_json(contents) from"
     try:
         if source.location.endswith((".duckdb", ".db")):
-            db.execute(f"attach '{source.location.replace(chr(39), chr(39) * 2)}' as source (read_only)")
+            db.execute(f"attach {literal(source.location)} as source (read_only)")
             tables = db.execute(
                 "select schema_name, table_name from duckdb_tables() where database_name = 'source' order by all"
             ).fetchall()
             for schema, table in tables:
-                name = f"source.{quoted(schema)}.{quoted(table)}"
+                name = f"source.{identifier(schema)}.{identifier(table)}"
                 db.execute(f"{insert} {name} as contents", {"table": table.lower()})
             db.execute("detach source")
             return
@@ -128,11 +129,6 @@ def open_tables(db: duckdb.DuckDBPyConnection, source: Source) -> None:
             db.execute(f"{insert} {_reader(files)} as contents", {"table": table, "files": files})
     except duckdb.Error as error:
         raise StrataError(f"SOURCE={source.location} can't be read: {error}") from error
-
-
-def quoted(name: str) -> str:
-    """A name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def digest(*parts: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from urllib.parse import quote
 
+from orchestration.quoting import literal
+
 #: What may stand before and after a word, so that ann@example.com isn't found in joann@example.com or
 #: ann@example.community: no letter, digit or sign of an address; but an escape such as %20 or \n.
 BEFORE = r"(?:(?<![\w.+\-])|(?<=%[0-9a-fA-F]{2})|(?<=\\[bfnrt]))"
@@ -84,11 +86,6 @@ class Traces:
         """DuckDB SQL: whether a value is one of the ids."""
         listed = ", ".join(literal(one) for one in sorted(self.ids)) or "null"
         return f"coalesce({normal_sql(expression)} in ({listed}), false)"
-
-
-def literal(value: str) -> str:
-    """A text as SQL writes it."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _forms(word: str) -> list[str]:
