@@ -128,6 +128,27 @@ def test_checks_are_shown_where_there_are_some(tmp_path: Path) -> None:
     assert html.index(">warn<") < html.index(">pass<")
 
 
+def test_back_tests_are_of_fitted_models_only(tmp_path: Path) -> None:
+    with duckdb.connect(str(publish_nothing(tmp_path / "strata.duckdb"))) as db:
+        db.execute("""
+            insert into quality.ltv_backtest by name
+                select snapshot_date, horizon_days, dimension, '1' as dimension_value, 'net_revenue' as measure,
+                    10 as buyers, buyers_modelled, 100 as predicted, 90 as actual
+                from (values
+                    (date '2025-01-31', 90, 0), (date '2025-02-28', 90, 10), (date '2025-03-31', 90, 0),
+                    (date '2025-01-31', 365, 0)
+                ) as days (snapshot_date, horizon_days, buyers_modelled)
+                cross join (values ('all'), ('decile')) as dimensions (dimension)
+        """)
+    write(tmp_path / "strata.duckdb", tmp_path / "atlas.html")
+    html = (tmp_path / "atlas.html").read_text()
+    assert "2025-02-28" in html
+    assert "2025-01-31" not in html
+    assert "2025-03-31" not in html
+    assert html.count("No prediction of a fitted model over 365 days has come due yet.") == 2
+    assert "fitted model over 90 days" not in html
+
+
 def test_what_cannot_be_read_is_named_and_leaves_the_old_page(tmp_path: Path) -> None:
     target = tmp_path / "atlas.html"
     target.write_text("old")

@@ -38,23 +38,31 @@ BACKTESTS = """
     group by horizon_days, measure
     order by measure, horizon_days
 """
-CALIBRATION = """
+HORIZONS = "select distinct horizon_days from quality.ltv_backtest order by horizon_days"
+# Month-ends that no fit scored would show how good the plain estimate was, not the model.
+MODELLED = """
+    horizon_days = $horizon and snapshot_date in (
+        select snapshot_date
+        from quality.ltv_backtest
+        where horizon_days = $horizon and dimension = 'all' and buyers_modelled > 0
+    )
+"""
+CALIBRATION = f"""
     select
-        horizon_days,
         snapshot_date,
         cast(dimension_value as integer) as decile,
         cast(predicted / buyers as decimal(18, 2)) as predicted,
         cast(actual / buyers as decimal(18, 2)) as actual
     from quality.ltv_backtest
-    where dimension = 'decile' and measure = 'net_revenue' and buyers > 0
-    qualify dense_rank() over (partition by horizon_days order by snapshot_date desc) = 1
-    order by horizon_days, decile
+    where dimension = 'decile' and measure = 'net_revenue' and buyers > 0 and {MODELLED}
+    qualify dense_rank() over (order by snapshot_date desc) = 1
+    order by decile
 """
-FORETOLD = """
-    select horizon_days, snapshot_date, predicted, predicted_low, predicted_high, actual
+FORETOLD = f"""
+    select snapshot_date, predicted, predicted_low, predicted_high, actual
     from quality.ltv_backtest
-    where dimension = 'all' and measure = 'net_revenue'
-    order by horizon_days, snapshot_date
+    where dimension = 'all' and measure = 'net_revenue' and {MODELLED}
+    order by snapshot_date
 """
 FORECASTS = """
     select
@@ -217,13 +225,7 @@ def _checks(published: Publication) -> list[Any]:
 
 
 def _ltv(published: Publication) -> list[Any]:
-    currency = published.currency
-    deciles: dict[int, list[tuple[Any, ...]]] = {}
-    for horizon, *row in published.rows(CALIBRATION):
-        deciles.setdefault(horizon, []).append(tuple(row))
-    foretold: dict[int, list[tuple[Any, ...]]] = {}
-    for horizon, *row in published.rows(FORETOLD):
-        foretold.setdefault(horizon, []).append(tuple(row))
+    horizons = [horizon for (horizon,) in published.rows(HORIZONS)]
     return [
         Table(
             "Lifetime value: what was predicted, and what came",
@@ -242,17 +244,22 @@ def _ltv(published: Publication) -> list[Any]:
             note="Month-ends that a fit scores. Bias: predicted over actual, all month-ends together; correlation and "
             "Gini are means of the month-ends.",
         ),
-        Grid([_foretold(horizon, rows, currency) for horizon, rows in foretold.items() if len(rows) > 1]),
-        Grid([_calibration(horizon, rows, currency) for horizon, rows in deciles.items()]),
+        Grid([_foretold(published, horizon) for horizon in horizons]),
+        Grid([_calibration(published, horizon) for horizon in horizons]),
     ]
 
 
-def _foretold(horizon: int, rows: list[tuple[Any, ...]], currency: str) -> Chart:
+def _none_came_due(horizon: int) -> str:
+    return f"No prediction of a fitted model over {horizon} days has come due yet."
+
+
+def _foretold(published: Publication, horizon: int) -> Chart:
+    rows = published.rows(FORETOLD, horizon=horizon)
     dates = [row[0] for row in rows]
     line = {"type": "scatter", "mode": "lines+markers", "x": dates}
     return Chart(
-        f"Net revenue of the next {horizon} days, {currency}",
-        f"Predicted at {len(rows)} month-ends, with 95 % intervals, and what came.",
+        f"Net revenue of the next {horizon} days, {published.currency}",
+        f"Predicted at month-ends ({len(rows)}), with 95 % intervals, and what came.",
         [
             {
                 **line,
@@ -270,33 +277,36 @@ def _foretold(horizon: int, rows: list[tuple[Any, ...]], currency: str) -> Chart
                 "marker": {"symbol": "diamond"},
                 "hovertemplate": "%{x}: %{y:,.0f} came<extra></extra>",
             },
-        ],
-        "",
+        ]
+        if rows
+        else [],
+        _none_came_due(horizon),
         {"yaxis": {"rangemode": "tozero"}, "xaxis": month_axis(dates)},
     )
 
 
-def _calibration(horizon: int, rows: list[tuple[Any, ...]], currency: str) -> Chart:
-    dates = rows[0][0]
-    deciles = [row[1] for row in rows]
+def _calibration(published: Publication, horizon: int) -> Chart:
+    rows = published.rows(CALIBRATION, horizon=horizon)
+    day = rows[0][0] if rows else None
     return Chart(
-        f"The same by decile, {horizon} days, {currency} per buyer",
-        f"Mean net revenue predicted on {dates} and what came, by decile of the prediction.",
+        f"The same by decile, {horizon} days, {published.currency} per buyer",
+        f"Mean net revenue predicted on {day} and what came, by decile of the prediction.",
         [
             {
                 "type": "bar",
                 "name": name,
-                "x": deciles,
+                "x": [row[1] for row in rows],
                 "y": [row[position] for row in rows],
                 "marker": {"color": color},
                 "hovertemplate": "decile %{x}: %{y:,.2f}<extra>%{fullData.name}</extra>",
             }
             for name, position, color in (
-                (f"predicted on {dates}", 2, "var(--series-1)"),
+                (f"predicted on {day}", 2, "var(--series-1)"),
                 ("came", 3, "var(--series-2)"),
             )
+            if rows
         ],
-        "",
+        _none_came_due(horizon),
         {"xaxis": {"dtick": 1, "title": {"text": "decile, 10: highest predicted"}}, "bargap": 0.25},
     )
 
