@@ -1,4 +1,4 @@
-"""Who comes back, what brought them, and what new and known customers buy."""
+"""Who comes back, what brought them, and what new and repeat customers buy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RETENTION = f"""
     where cohorts.cohort_month + to_months(cast(month.number as integer) + 1) <= getvariable('as_of') + 1
     order by cohorts.cohort_month, month.number
 """
-NEW_OR_KNOWN = """
+NEW_OR_REPEAT = """
     select
         date_trunc('month', order_date) as month,
         coalesce(sum(net_revenue) filter (where order_number = 1), 0) as first_orders,
@@ -102,9 +102,9 @@ def blocks(published: Publication) -> list[Any]:
 
 
 def _revenue(published: Publication) -> Chart:
-    months = published.rows(NEW_OR_KNOWN)
+    months = published.rows(NEW_OR_REPEAT)
     parts = [
-        ("known customers", 2, "var(--series-1)"),
+        ("repeat customers", 2, "var(--series-1)"),
         ("new customers", 1, "var(--series-2)"),
         ("customer unknown", 3, "var(--series-3)"),
     ]
@@ -113,7 +113,7 @@ def _revenue(published: Publication) -> Chart:
     )
     return Chart(
         f"Net revenue by month, {published.currency}",
-        "Net revenue of each month's orders, of new and of known customers.",
+        "Net revenue of each month's orders, of new and of repeat customers.",
         [
             {
                 "type": "bar",
@@ -128,9 +128,8 @@ def _revenue(published: Publication) -> Chart:
         ],
         "There are no orders.",
         {"barmode": "relative", "bargap": 0.25, "xaxis": {"tickformat": "%Y-%m"}},
-        note=f"New: a customer's first order. The last month ends on {published.as_of}."
-        if is_cut
-        else "New: a customer's first order.",
+        note="New: a customer's first order; repeat: all later ones."
+        + (f" The last month ends on {published.as_of}." if is_cut else ""),
     )
 
 
