@@ -215,7 +215,7 @@ def blocks(published: Publication) -> list[Any]:
             (
                 Column("Segment", "segment"),
                 Column("Customers", "count", has_bar=True),
-                Column("Two years", "trend"),
+                Column("Trend", "trend"),
                 Column(f"Since {published.month_end}" if published.month_end else "Change", "change"),
                 Column("Buyers", "count"),
                 Column("Reachable", "count"),
@@ -227,7 +227,9 @@ def blocks(published: Publication) -> list[Any]:
             published.rows(SEGMENTS),
             "There are no segments: all customers together are fewer than a segment needs to be shown.",
             search="segments",
-            note="With 95 % intervals. A segment's name opens its card. Rest: customers whose own values are too rare "
+            note="With 95 % intervals. Trend: customers at the segment's month-ends, of two years at most. "
+            + (f"Without a change: it was not shown on {published.month_end}. " if published.month_end else "")
+            + "A segment's name opens its card. Rest: customers whose own values are too rare "
             "for a segment. Not back-tested: no prediction has come due yet, so the interval is too narrow.",
         ),
         Cards(_cards(published)),
