@@ -19,6 +19,7 @@ LAST_MONTH = """
     )
 """
 DATES = f"with {LAST_MONTH} select min(previous_snapshot_date), min(snapshot_date) from moves"
+# By value, as the first screen's moves: by customers, they are visitors who come and go.
 LARGEST_FLOWS = 24
 FLOWS = f"""
     with {LAST_MONTH}
@@ -29,7 +30,11 @@ FLOWS = f"""
     from moves
     where step = 'behaviour' and cause not in ('stayed', 'suppressed')
     group by from_micro_segment, to_micro_segment
-    order by moved desc, from_micro_segment, to_micro_segment
+    order by
+        sum(greatest(predicted_ltv_365d_before, predicted_ltv_365d_after)) desc,
+        moved desc,
+        from_micro_segment,
+        to_micro_segment
     limit {LARGEST_FLOWS}
 """
 TOTALS = f"""
@@ -37,6 +42,10 @@ TOTALS = f"""
     select
         sum(customers) filter (where cause = 'stayed') as stayed,
         sum(customers) filter (where cause not in ('stayed', 'suppressed')) as moved,
+        coalesce(sum(customers) filter (
+            where cause not in ('stayed', 'suppressed')
+            and predicted_ltv_365d_before = 0 and predicted_ltv_365d_after = 0
+        ), 0) as moved_without_value,
         sum(customers) filter (where cause = 'suppressed' and to_micro_segment = '(not shown)') as hidden
     from moves
     where step = 'behaviour'
@@ -131,7 +140,7 @@ def blocks(published: Publication) -> list[Any]:
 
 def _flows(published: Publication, span: str, nothing: str) -> Chart:
     flows = published.rows(FLOWS)
-    stayed, moved, hidden = published.row(TOTALS)
+    stayed, moved, moved_without_value, hidden = published.row(TOTALS)
     sources = list(dict.fromkeys(source for source, _, _ in flows))
     goals = list(dict.fromkeys(goal for _, goal, _ in flows))
     drawn = sum(customers for *_, customers in flows)
@@ -156,8 +165,10 @@ def _flows(published: Publication, span: str, nothing: str) -> Chart:
     }
     note = ""
     if flows:
-        note = f"The {len(flows)} largest flows: {drawn:,} of {moved:,} customers who moved, came or left; "
-        note += f"{stayed or 0:,} stayed."
+        note = (
+            f"The {len(flows)} flows of the highest predicted LTV, {drawn:,} customers. In all, {moved:,} moved, came "
+        )
+        note += f"or left, {moved_without_value:,} of them without predicted LTV, as visitors; {stayed or 0:,} stayed."
         if hidden:
             note += f" {hidden:,} are in cells too small to be shown."
     return Chart(
