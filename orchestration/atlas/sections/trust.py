@@ -135,28 +135,69 @@ SEGMENT_RULES = """
     order by macro_segment, micro_segment, micro_segment_id
 """
 
-#: What the glossary explains, in the words that the publication has for these columns and marts.
+#: What the glossary explains: in the words that the publication has for a column or mart, or in a sentence of its own
+#: where those make no sense away from the column.
 TERMS = (
     ("as of", "quality.publication", "as_of"),
-    ("snapshot", "marts.customer_snapshots", "snapshot_date"),
+    (
+        "snapshot",
+        None,
+        "The state of the books at the end of a business day: all that had been posted by then, and nothing that was "
+        "posted later.",
+    ),
     ("received date", "marts.revenue_entries", "received_date"),
     ("event date", "marts.revenue_entries", "event_date"),
-    ("customers", "marts.customers", ""),
-    ("buyer", "marts.customers", "is_buyer"),
-    ("active buyers", "marts.micro_segment_snapshots", "active_buyers"),
-    ("reachable", "marts.customers", "is_email_contactable"),
+    (
+        "customers",
+        None,
+        "The people that the business knows: buyers, leads (known, no order) and prospects (visitors nobody could "
+        "name, while seen lately).",
+    ),
+    ("buyer", None, "A customer with an order that was not cancelled."),
+    ("active buyers", None, "Buyers with an order in the 365 days that end with the day of the figure."),
+    (
+        "reachable",
+        None,
+        "Known customers who may be sent e-mail: they have not bounced, complained or unsubscribed, and consented, or "
+        "were never asked where the shop's settings allow that.",
+    ),
     ("net revenue", "marts.customers", "net_revenue"),
     ("predicted LTV", "marts.customers", "predicted_ltv_365d"),
-    ("its 95 % interval", "marts.micro_segments", "predicted_ltv_365d_low"),
-    ("back-tested", "marts.micro_segments", "is_ltv_backtested"),
-    ("churn risk", "marts.customers", "churn_risk"),
+    (
+        "its 95 % interval",
+        None,
+        "Holds what comes in 95 of 100 cases, by chance, by how sure the parameters are, and by how wrong earlier "
+        "predictions were for such segments.",
+    ),
+    (
+        "back-tested",
+        None,
+        "Held against what came: intervals are as wide as earlier predictions were wrong. Where none has come due yet, "
+        "they hold chance and uncertain parameters only, and are too narrow.",
+    ),
+    ("churn risk", None, "Chance that the buyer will never order again: 1 less the probability alive."),
     ("probability alive", "marts.customers", "probability_alive"),
     ("macro-segment", "marts.customers", "macro_segment"),
-    ("micro-segment", "marts.customers", "micro_segment_id"),
-    ("rest", "marts.micro_segments", "is_remainder"),
+    (
+        "micro-segment",
+        None,
+        "A part of a macro-segment, split by one attribute after another while the groups stay large enough to be "
+        "shown. Each customer of a snapshot is in exactly one.",
+    ),
+    (
+        "rest",
+        None,
+        "A segment that holds, at one of the attributes that split it at least, the customers whose own values are too "
+        "rare for a segment.",
+    ),
     ("cause of a move", "marts.segment_migrations", "cause"),
     ("lift", "marts.segment_profiles", "lift"),
-    ("distinctive", "marts.segment_profiles", "q_value"),
+    (
+        "distinctive",
+        None,
+        "A trait that is more or less common in the segment than in the rest of its macro-segment by more than chance "
+        "explains: at most 5 % of such findings are expected to be false.",
+    ),
     ("acquisition source", "marts.customers", "acquisition_source"),
     ("bias", "quality.ltv_backtest", "bias_rate"),
     ("rank correlation", "quality.ltv_backtest", "spearman"),
@@ -168,10 +209,6 @@ TERMS = (
 MEANINGS = """
     select schema_name || '.' || table_name, column_name, replace(comment, '`', '')
     from duckdb_columns()
-    where comment is not null
-    union all
-    select schema_name || '.' || table_name, '', replace(comment, '`', '')
-    from duckdb_tables()
     where comment is not null
 """
 
@@ -218,7 +255,8 @@ def _checks(published: Publication) -> list[Any]:
             ),
             published.rows(CHECKS),
             "There is too little yet to check the figures against.",
-            note="What dbt tests is not listed here: a refresh publishes nothing unless all of it holds.",
+            note=f"dbt's tests ({published.checks_passed or 0:,}) are not listed here: a refresh publishes nothing "
+            "unless all of them pass.",
             rows_at_first=8,
         )
     ]
@@ -433,5 +471,9 @@ def _glossary(published: Publication) -> Terms:
     meanings = {(table, column): meaning for table, column, meaning in published.rows(MEANINGS)}
     return Terms(
         "What the words mean",
-        [(term, meanings[table, column]) for term, table, column in TERMS if (table, column) in meanings],
+        [
+            (term, meanings[table, text] if table else text)
+            for term, table, text in TERMS
+            if not table or (table, text) in meanings
+        ],
     )
