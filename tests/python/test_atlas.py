@@ -19,6 +19,7 @@ from orchestration.atlas import page as atlas_page
 from orchestration.atlas import sections, write
 from orchestration.atlas.blocks import MINUS, NOTHING, Chart, Column, Table, escaped, shown
 from orchestration.atlas.reader import opened
+from orchestration.atlas.sections import overview
 from orchestration.errors import StrataError
 
 CHROMIUM = shutil.which("chromium")
@@ -61,13 +62,16 @@ def test_a_shop_without_anything_gets_a_sentence_for_everything(tmp_path: Path) 
     assert all(sentence.endswith(".") for sentence in empty)
 
 
-def test_key_figures_are_compared_with_the_month_end_and_a_year_before(tmp_path: Path) -> None:
+def key_figures(tmp_path: Path, first_day: str) -> tuple[dict[str, list[str]], str]:
+    """The words of each tile of a shop whose data begins on that day, and the page."""
     with duckdb.connect(str(publish_nothing(tmp_path / "strata.duckdb"))) as db:
         db.execute("""
             insert into marts.calendar by name
                 select cast(day as date) as calendar_date, calendar_date = last_day(calendar_date) as is_month_end,
                     calendar_date in ('2024-12-31', '2025-12-31', '2026-01-10') as is_snapshot
-                from range(date '2024-01-01', date '2026-01-11', interval 1 day) as days (day);
+                from range(cast($first_day as date), date '2026-01-11', interval 1 day) as days (day)
+        """, {"first_day": first_day})  # fmt: skip
+        db.execute("""
             insert into marts.customer_snapshots by name
                 select * from (values
                     (date '2024-12-31', 'a', true, 1, 1, 10.00), (date '2025-12-31', 'a', true, 2, 1, 30.00),
@@ -84,16 +88,78 @@ def test_key_figures_are_compared_with_the_month_end_and_a_year_before(tmp_path:
     write(tmp_path / "strata.duckdb", tmp_path / "atlas.html")
     html = (tmp_path / "atlas.html").read_text()
     tiles = dict(re.findall(r'<div class="tile">\n<h3>(.*?)</h3>(.*?)</div>', html, re.DOTALL))
-    figures = {title: re.sub(r"<[^>]*>|\s+", " ", tile).split() for title, tile in tiles.items()}
+    return {title: re.sub(r"<[^>]*>|\s+", " ", tile).split() for title, tile in tiles.items()}, html
+
+
+def test_key_figures_are_compared_with_the_month_end_and_a_year_before(tmp_path: Path) -> None:
+    figures, html = key_figures(tmp_path, "2024-01-02")  # 365 days up to the end of 2024
     since, before = ["since", "2025-12-31"], ["since", "2024-12-31"]
     assert figures["Buyers"] == ["4", "+100.0", "%", *since, "+300.0", "%", *before]
     assert figures["Active buyers, 365 days"] == ["3", "+50.0", "%", *since, "+200.0", "%", *before]
     # The refund was posted after the month-end; what was sold on the 366th day before counts no more.
-    assert figures["Net revenue, 365 days"] == [
+    assert figures["Net revenue, 365 days"][:10] == [
         *("50", "EUR", MINUS + "33.3", "%", *since, MINUS + "50.0", "%", *before)
     ]  # fmt: skip
     assert figures["Buyers who bought again"] == ["50.0", "%", "0.0", "points", *since, "+50.0", "points", *before]
     assert figures["Predicted LTV, 365 days"][:2] == ["60", "EUR"]
+    assert "Only the number of buyers is compared" not in html
+
+
+def test_with_a_day_after_less_than_a_year_of_data_only_buyers_are_compared(tmp_path: Path) -> None:
+    figures, html = key_figures(tmp_path, "2024-01-03")
+    since, before = ["since", "2025-12-31"], ["since", "2024-12-31"]
+    assert figures["Buyers"] == ["4", "+100.0", "%", *since, "+300.0", "%", *before]
+    assert figures["Active buyers, 365 days"] == ["3", "+50.0", "%", *since, NOTHING, *before]
+    assert figures["Net revenue, 365 days"][:9] == ["50", "EUR", MINUS + "33.3", "%", *since, NOTHING, *before]
+    assert figures["Buyers who bought again"] == ["50.0", "%", "0.0", "points", *since, NOTHING, *before]
+    assert figures["Predicted LTV, 365 days"][2:9] == ["+50.0", "%", *since, NOTHING, *before]
+    assert "Only the number of buyers is compared with 2024-12-31: the data begins on 2024-01-03" in html
+
+
+def test_segments_grow_by_what_their_buyers_are_worth(tmp_path: Path) -> None:
+    with duckdb.connect(str(publish_nothing(tmp_path / "strata.duckdb"))) as db:
+        db.execute("""
+            insert into marts.calendar by name
+                select date '2025-09-30' as calendar_date, true as is_month_end, true as is_snapshot;
+            create temp table segments as
+                select * from (values
+                    ('visitors', 100, 900, null, null), ('away', 100, 150, 500.00, 480.00),
+                    ('back', 60, 50, 100.00, 130.00), ('bought', 50, 60, null, 70.00)
+                ) as rows (micro_segment, customers_before, customers, value_before, value);
+            insert into marts.micro_segments by name
+                select micro_segment as micro_segment_id, micro_segment, true as is_current, customers,
+                    value as predicted_ltv_365d
+                from segments;
+            insert into marts.micro_segment_snapshots by name
+                select micro_segment as micro_segment_id, micro_segment, date '2025-09-30' as snapshot_date,
+                    customers_before as customers, value_before as predicted_ltv_365d
+                from segments;
+        """)
+    with opened(tmp_path / "strata.duckdb") as published:
+        growing = published.rows(overview.GROWING)
+    assert [(segment["label"], added, customers) for segment, added, customers, _ in growing] == [
+        ("bought", 70, 10),
+        ("back", 30, -10),
+    ]
+
+
+def test_flows_are_drawn_by_value(tmp_path: Path) -> None:
+    with duckdb.connect(str(publish_nothing(tmp_path / "strata.duckdb"))) as db:
+        db.execute("""
+            insert into marts.segment_migrations by name
+                select 'month' as period, date '2025-12-31' as snapshot_date,
+                    date '2025-11-30' as previous_snapshot_date, true as is_month_end,
+                    'behaviour' as step, 'buying_stage' as cause, 'here' as from_micro_segment,
+                    to_micro_segment, customers, value as predicted_ltv_365d_before, 0 as predicted_ltv_365d_after
+                from (
+                    select 'visitors' as to_micro_segment, 900 as customers, 0 as value
+                    union all
+                    select 'buyers ' || number, 10, 100 from range(24) as numbers (number)
+                ) as moves
+        """)
+    write(tmp_path / "strata.duckdb", tmp_path / "atlas.html")
+    html = (tmp_path / "atlas.html").read_text()
+    assert "highest predicted LTV, 240 customers. In all, 1,140 moved, came or left, 900 of them without" in html
 
 
 def test_a_section_is_one_file(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,8 +189,8 @@ def test_checks_are_shown_where_there_are_some(tmp_path: Path) -> None:
         """)
     write(tmp_path / "strata.duckdb", tmp_path / "atlas.html")
     html = (tmp_path / "atlas.html").read_text()
-    assert "8 checks passed" in html  # one of these, and what dbt tested
-    assert "2 with a warning" in html
+    assert "7 tests and 1 checks passed" in html
+    assert "2 checks with a warning" in html
     assert html.index(">warn<") < html.index(">pass<")
 
 
@@ -385,6 +451,7 @@ def test_it_fits_in_light_and_dark(written: Path, visit: Callable[..., Page], th
     expect(page.get_by_role("dialog").locator(".plot svg.main-svg").first).to_be_visible()
     for element in ("html", "dialog"):
         assert page.evaluate(f"document.querySelector('{element}').scrollWidth") <= width
+    assert page.evaluate("document.querySelector('nav ul').scrollWidth") <= width
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", ground))) < 200) == (theme == "dark")
 

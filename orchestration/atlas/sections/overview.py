@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from textwrap import wrap
 from typing import Any
 
-from orchestration.atlas.blocks import Chart, Column, Grid, Status, Table, Tile, Tiles, shown
+from orchestration.atlas.blocks import Chart, Column, Grid, Status, Table, Text, Tile, Tiles, shown
 from orchestration.atlas.reader import Publication
 
 ORDER = 10
@@ -30,21 +31,16 @@ KEY_FIGURES = """
         where snapshot_date in (getvariable('as_of'), getvariable('month_end'), getvariable('year_before'))
         group by snapshot_date
     ),
-    -- As it stood in the books of the day. Where the year before it is not all there, it can't be compared.
+    -- As it stood in the books of the day.
     revenue as (
-        select
-            days.snapshot_date,
-            case
-                when days.period = 'now' or days.snapshot_date - 365 >= getvariable('first_day') - 1
-                    then coalesce(sum(entries.net_revenue), 0)
-            end as net_revenue
+        select days.snapshot_date, coalesce(sum(entries.net_revenue), 0) as net_revenue
         from days
         left join marts.revenue_entries as entries
             on
                 entries.received_date <= days.snapshot_date
                 and entries.event_date between days.snapshot_date - 364 and days.snapshot_date
         where days.snapshot_date is not null
-        group by days.period, days.snapshot_date
+        group by days.snapshot_date
     ),
     figures as (
         unpivot (
@@ -176,14 +172,13 @@ AT_RISK = """
 GROWING = """
     select
         segment(segments.micro_segment_id, segments.micro_segment),
-        segments.customers - before.customers as growth,
-        segments.customers / before.customers - 1 as growth_rate,
+        segments.predicted_ltv_365d - coalesce(before.predicted_ltv_365d, 0) as growth,
+        segments.customers - before.customers,
         segments.email_contactable_customers
     from marts.micro_segments as segments
     inner join marts.micro_segment_snapshots as before on segments.micro_segment_id = before.micro_segment_id
     where
-        segments.is_current and before.snapshot_date = getvariable('quarter_before')
-        and segments.customers > before.customers
+        segments.is_current and before.snapshot_date = getvariable('quarter_before') and growth > 0
     order by growth desc, segments.micro_segment_id
     limit 6
 """
@@ -193,6 +188,7 @@ def blocks(published: Publication) -> list[Any]:
     return [
         Status(list(_status(published))),
         Tiles(list(_tiles(published))),
+        *_not_compared(published),
         Grid([_treemap(published), _moves(published)], is_uneven=True),
         Grid(_lists(published)),
     ]
@@ -200,11 +196,11 @@ def blocks(published: Publication) -> list[Any]:
 
 def _status(published: Publication) -> Iterator[tuple[str, str]]:
     passed, warnings, errors = published.row(CHECKS) if published.has("quality.checks") else (0, 0, 0)
-    yield f"{passed + (published.checks_passed or 0):,} checks passed", "good"
+    yield f"{published.checks_passed or 0:,} tests and {passed:,} checks passed", "good"
     if warnings:
-        yield f"{warnings:,} with a warning", "warning"
+        yield f"{warnings:,} checks with a warning", "warning"
     if errors:
-        yield f"{errors:,} failed", "bad"
+        yield f"{errors:,} checks failed", "bad"
     open_lines, currencies = published.row(OPEN_LINES)
     if open_lines:
         yield f"revenue not reconciled in {open_lines} of {currencies} currencies", "bad"
@@ -217,8 +213,13 @@ def _status(published: Publication) -> Iterator[tuple[str, str]]:
 def _tiles(published: Publication) -> Iterator[Tile]:
     found = {figure: values for figure, *values in published.rows(KEY_FIGURES)}
     estimate, macros, is_backtested = published.row(LTV_ESTIMATE)
-    notes = ["macro-segments' intervals summed"] if macros > 1 else []
-    notes += [] if is_backtested or not macros else ["not back-tested yet"]
+    of_ltv = ["macro-segments' intervals summed"] if macros > 1 else []
+    of_ltv += [] if is_backtested or not macros else ["not back-tested yet"]
+    notes = {
+        "net_revenue": "with sales to unknown customers, which are in no segment",
+        "predicted_ltv": "; ".join(of_ltv),
+    }
+    short = _days_of_less_than_a_year(published)
     for figure, title, kind in (
         ("buyers", "Buyers", "count"),
         ("active_buyers", "Active buyers, 365 days", "count"),
@@ -229,11 +230,28 @@ def _tiles(published: Publication) -> Iterator[Tile]:
         now, month, year = found.get(figure, (None, None, None))
         change = "points" if kind == "rate" else "rate_change"
         changes = [
-            (published.month_end or "the last month-end", month, change),
-            (published.year_before or "a year before", year, change),
+            (day or otherwise, value if figure == "buyers" or day not in short else None, change)
+            for day, otherwise, value in (
+                (published.month_end, "the last month-end", month),
+                (published.year_before, "a year before", year),
+            )
         ]
         value = {**estimate, "value": now} if figure == "predicted_ltv" else now
-        yield Tile(title, value, kind, changes, note="; ".join(notes) if figure == "predicted_ltv" else "")
+        yield Tile(title, value, kind, changes, note=notes.get(figure, ""))
+
+
+def _days_of_less_than_a_year(published: Publication) -> list[date]:
+    """The days compared with whose 365 days begin before the data does: figures were not whole then."""
+    days = (published.month_end, published.year_before)
+    return [day for day in days if day and day - timedelta(364) < published.first_day]
+
+
+def _not_compared(published: Publication) -> Iterator[Text]:
+    if short := _days_of_less_than_a_year(published):
+        yield Text(
+            f"Only the number of buyers is compared with {' and '.join(map(str, short))}: the data begins on "
+            f"{published.first_day}, less than 365 days before."
+        )
 
 
 def _treemap(published: Publication) -> Chart:
@@ -352,14 +370,17 @@ def _lists(published: Publication) -> list[Table]:
             "Growing",
             (
                 Column("Segment", "segment"),
-                Column("Customers", "change", has_bar=True),
-                Column("Growth", "rate_change"),
+                Column("Predicted LTV added", "money", has_bar=True),
+                Column("Customers", "change"),
                 Column("Reachable", "count"),
             ),
             published.rows(GROWING),
-            f"No segment has grown since {published.quarter_before}."
+            f"No segment's predicted LTV has grown since {published.quarter_before}."
             if published.quarter_before
             else "There is no snapshot of three months ago yet.",
-            note=f"Since {published.quarter_before}." if published.quarter_before else "",
+            note=f"Since {published.quarter_before}, by predicted LTV added: visitors who never ordered add none, "
+            "customers who are away little."
+            if published.quarter_before
+            else "",
         ),
     ]
