@@ -20,7 +20,8 @@ everybody as (
         {{ ltv_bound('-', 'expected.predicted_ltv', 'expected.standard_error', 'errors.model_error') }}
             as predicted_ltv_365d_low,
         {{ ltv_bound('+', 'expected.predicted_ltv', 'expected.standard_error', 'errors.model_error') }}
-            as predicted_ltv_365d_high
+            as predicted_ltv_365d_high,
+        errors.model_error is not null as is_ltv_backtested
     from {{ ref('micro_segment_values') }} as expected
     left join {{ ref('micro_model_errors') }} as errors
         on
@@ -42,6 +43,7 @@ final as (
         everybody.predicted_ltv_365d,
         everybody.predicted_ltv_365d_low,
         everybody.predicted_ltv_365d_high,
+        coalesce(everybody.is_ltv_backtested, false) as is_ltv_backtested,
         publication.dbt_version,
         publication.engine_version
     from publication

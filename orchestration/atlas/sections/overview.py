@@ -77,11 +77,9 @@ KEY_FIGURES = """
 """
 LTV_ESTIMATE = """
     select
-        estimate(sum(predicted_ltv_365d), sum(predicted_ltv_365d_low), sum(predicted_ltv_365d_high)) as predicted_ltv,
-        count(predicted_ltv_365d) as macro_segments,
-        bool_or(is_ltv_backtested) as is_ltv_backtested
-    from marts.macro_segments
-    where is_current
+        estimate(predicted_ltv_365d, predicted_ltv_365d_low, predicted_ltv_365d_high) as predicted_ltv,
+        predicted_ltv_365d is null or is_ltv_backtested as is_ltv_backtested
+    from quality.publication
 """
 OPEN_LINES = (
     "select count(*) filter (where amount <> 0), count(*) from quality.revenue_reconciliation where line = 'difference'"
@@ -212,12 +210,10 @@ def _status(published: Publication) -> Iterator[tuple[str, str]]:
 
 def _tiles(published: Publication) -> Iterator[Tile]:
     found = {figure: values for figure, *values in published.rows(KEY_FIGURES)}
-    estimate, macros, is_backtested = published.row(LTV_ESTIMATE)
-    of_ltv = ["macro-segments' intervals summed"] if macros > 1 else []
-    of_ltv += [] if is_backtested or not macros else ["not back-tested yet"]
+    estimate, is_backtested = published.row(LTV_ESTIMATE)
     notes = {
         "net_revenue": "with sales to unknown customers, which are in no segment",
-        "predicted_ltv": "; ".join(of_ltv),
+        "predicted_ltv": "" if is_backtested else "not back-tested yet",
     }
     short = _days_of_less_than_a_year(published)
     for figure, title, kind in (
