@@ -1,12 +1,13 @@
--- Who would be in a segment but for one attribute of its rule (micro_segments.rule_sql), and which: most valuable first.
+-- Who would be in the demo's segment Consumers 35-44 / bought / medium LTV but for one of its two layers, and which?
+-- All are listed, the most valuable first. For another segment, put the conditions of its micro_segments.rule_sql here.
 select
-    case when lifecycle_stage = 'loyal' then 'ltv_tier' else 'lifecycle_stage' end as missed_by,
+    if(buying_stage = 'bought', 'ltv_tier', 'buying_stage') as missed_by,
     customer_id,
     micro_segment,
+    buying_stage,
     ltv_tier,
     days_since_last_order,
     predicted_ltv_365d
 from marts.customers
-where macro_segment = 'Consumers 45-54' and (lifecycle_stage = 'loyal') <> (ltv_tier = 'high')
+where macro_segment = 'Consumers 35-44' and (buying_stage = 'bought') <> (ltv_tier = 'medium')
 order by predicted_ltv_365d desc nulls last, customer_id
-limit 20
