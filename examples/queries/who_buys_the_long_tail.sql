@@ -9,4 +9,4 @@ from marts.order_items inner join marts.products using (product_id)
 inner join marts.customers using (customer_id)
 where order_date > (select as_of - 365 from quality.publication)
 group by micro_segment_id, micro_segment
-order by long_tail_share desc nulls last, micro_segment limit 20
+order by long_tail_share desc nulls last, micro_segment_id limit 20
