@@ -1,4 +1,6 @@
--- Whom to win back by e-mail: valuable buyers who are overdue, but not yet given up?
+-- Whom to win back by e-mail: buyers of high or medium LTV whose last order is 181 to 365 days ago (`at risk`)?
+-- The 100 most valuable. By expected_next_order_date, which lies ahead, half of such buyers will have ordered again if
+-- they are still active; churn_risk says how likely they are not.
 select
     customer_id,
     micro_segment,
