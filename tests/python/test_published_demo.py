@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from orchestration.settings import PROJECT_DIR, Settings
 from rehearsal import Rehearsal
 
 QUERIES = sorted((PROJECT_DIR / "examples" / "queries").glob("*.sql"))
+MARTS = "select schema_name, table_name from duckdb_tables() where schema_name in ('marts', 'quality') order by all"
 #: Metrics whose figures add up over days, and the SQL that they stand for.
 FLOWS = {
     "orders": "count_if(order_status <> 'cancelled')",
@@ -48,11 +52,46 @@ def published(demo: Rehearsal, sql: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
 def test_an_example_query_is_short_and_has_an_answer(path: Path, demo: Rehearsal) -> None:
-    comment, *lines = path.read_text().strip().splitlines()
-    assert comment.startswith("-- ")
-    assert comment.endswith(("?", "."))
-    assert len(lines) <= 12
-    assert published(demo, "\n".join(lines))
+    text = path.read_text().strip()
+    comments = list(itertools.takewhile(lambda line: line.startswith("-- "), text.splitlines()))
+    assert comments
+    assert comments[0].endswith(("?", "."))
+    assert comments[-1].endswith(("?", "."))
+    assert len(text.splitlines()) - len(comments) <= 12
+    assert published(demo, text)
+
+
+@pytest.fixture(scope="module")
+def shuffled(demo: Rehearsal) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The publication with the rows of every mart in another order."""
+    with duckdb.connect() as db:
+        db.execute(f"attach '{demo.settings.published / 'strata.duckdb'}' as published (read_only)")
+        db.execute("select setseed(0.5)")
+        for schema, mart in published(demo, MARTS):
+            db.execute(f"create schema if not exists {schema}")
+            db.execute(f"create table {schema}.{mart} as from published.{schema}.{mart} order by random()")
+        yield db
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=lambda path: path.stem)
+def test_an_example_query_says_the_order_of_its_rows(
+    path: Path, demo: Rehearsal, shuffled: duckdb.DuckDBPyConnection
+) -> None:
+    """Above all where there is a limit: else rows with the same value are in or out by chance."""
+    query = path.read_text()
+    assert shuffled.execute(query).fetchall() == published(demo, query)
+
+
+def test_every_mart_is_in_the_readme_and_in_the_changelog(demo: Rehearsal) -> None:
+    readme = (PROJECT_DIR / "README.md").read_text()
+    section = readme.split("\n## How to read the marts\n")[1].split("\n## ")[0]
+    table = " ".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
+    [about_quality] = [line for line in section.splitlines() if line.startswith("Schema `quality`")]
+    changelog = (PROJECT_DIR / "CHANGELOG.md").read_text()
+    names = published(demo, MARTS)
+    assert {schema for schema, _ in names} == {"marts", "quality"}
+    assert [mart for schema, mart in names if f"`{mart}`" not in (table if schema == "marts" else about_quality)] == []
+    assert [mart for _, mart in names if not re.search(f"`(quality\\.)?{mart}`", changelog)] == []
 
 
 #: Commands of `mf` in one process: importing it takes longer than all of them.
