@@ -84,6 +84,9 @@ def key_figures(tmp_path: Path, first_day: str) -> tuple[dict[str, list[str]], s
                     (date '2024-03-01', date '2024-03-01', 100.00), (date '2025-06-01', date '2025-06-01', 60.00),
                     (date '2025-12-20', date '2026-01-05', -10.00), (date '2025-01-10', date '2025-01-10', 15.00)
                 ) as rows (event_date, received_date, net_revenue);
+            update quality.publication set
+                predicted_ltv_365d = 60, predicted_ltv_365d_low = 40, predicted_ltv_365d_high = 85,
+                is_ltv_backtested = false;
         """)
     write(tmp_path / "strata.duckdb", tmp_path / "atlas.html")
     html = (tmp_path / "atlas.html").read_text()
@@ -102,6 +105,8 @@ def test_key_figures_are_compared_with_the_month_end_and_a_year_before(tmp_path:
     ]  # fmt: skip
     assert figures["Buyers who bought again"] == ["50.0", "%", "0.0", "points", *since, "+50.0", "points", *before]
     assert figures["Predicted LTV, 365 days"][:2] == ["60", "EUR"]
+    assert "40 to 85" in " ".join(figures["Predicted LTV, 365 days"])
+    assert figures["Predicted LTV, 365 days"][-3:] == ["not", "back-tested", "yet"]
     assert "Only the number of buyers is compared" not in html
 
 
@@ -112,7 +117,7 @@ def test_with_a_day_after_less_than_a_year_of_data_only_buyers_are_compared(tmp_
     assert figures["Active buyers, 365 days"] == ["3", "+50.0", "%", *since, NOTHING, *before]
     assert figures["Net revenue, 365 days"][:9] == ["50", "EUR", MINUS + "33.3", "%", *since, NOTHING, *before]
     assert figures["Buyers who bought again"] == ["50.0", "%", "0.0", "points", *since, NOTHING, *before]
-    assert figures["Predicted LTV, 365 days"][2:9] == ["+50.0", "%", *since, NOTHING, *before]
+    assert figures["Predicted LTV, 365 days"][6:13] == ["+50.0", "%", *since, NOTHING, *before]
     assert "Only the number of buyers is compared with 2024-12-31: the data begins on 2024-01-03" in html
 
 
