@@ -27,7 +27,7 @@ def day(text: str | None, name: str) -> date | None:
     if not text:
         return None
     try:
-        return date.fromisoformat(text)
+        return datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError as error:
         raise StrataError(f"{name}={text} is not a date: write YYYY-MM-DD.") from error
 

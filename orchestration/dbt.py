@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import duckdb
 import yaml
@@ -73,14 +75,30 @@ class BuildResult:
 def business_variables(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The variables of dbt_project.yml that are the business's to set, with a data set's own values over them.
 
-    Raises StrataError for a name that dbt_project.yml doesn't know.
+    Raises StrataError for a name that dbt_project.yml doesn't know, and for a value that can't be one.
     """
     project = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text())
     variables = {name: value for name, value in project["vars"].items() if name not in RUN_VARIABLES}
     unknown = sorted(set(overrides) - set(variables))
     if unknown:
         raise StrataError(f"Unknown variable {', '.join(unknown)}: dbt_project.yml has {', '.join(variables)}.")
-    return {**variables, **overrides}
+    return variables | {name: _value(name, text, variables[name]) for name, text in overrides.items()}
+
+
+def _value(name: str, text: Any, usual: Any) -> Any:
+    """A variable's value as the business wrote it, checked against what dbt_project.yml has."""
+    value = yaml.safe_load(text) if isinstance(text, str) else text
+    kinds = (int, float) if isinstance(usual, (int, float)) and not isinstance(usual, bool) else (type(usual),)
+    wrong = "" if type(value) in kinds else f"it must be like {json.dumps(usual)}"
+    if name == "business_timezone" and not wrong and value not in available_timezones():
+        wrong = "there is no such time zone: write one like Europe/Berlin"
+    if name == "reporting_currency" and not wrong and not re.fullmatch("[A-Z]{3}", value):
+        wrong = "write a currency's three capital letters, like EUR"
+    if name == "ltv_family" and not wrong and value not in ("bg", "mbg"):
+        wrong = "it must be mbg or bg"
+    if wrong:
+        raise StrataError(f"Variable {name} is {text!r}: {wrong}.")
+    return value
 
 
 def version_of(

@@ -193,12 +193,29 @@ def list_files(raw: str) -> list[tuple[str, str, int, str]]:
         and f"{path.rpartition('/')[0]}/{path.rpartition('/')[2].split('.')[0]}" not in references
         and path != f"{root}/imports.jsonl"
     ]
+    if odd := [path for name, path, *_ in files if any(sign in name for sign in "*?[")]:
+        raise StrataError(f"{odd[0]} has a name that reads as a pattern of names: rename it, without *, ? and [.")
     if not files:
         raise StrataError(
             f"No messages found in {pattern}: Parquet (.parquet) or JSON lines (.jsonl, .ndjson, .json, also .gz) "
             "are read. Put the files there, or say RAW=path where they are."
         )
     return sorted(files)
+
+
+def unread_files(raw: str) -> list[str]:
+    """What lies among the message files and is none, by its path below the root; hidden files don't count."""
+    root = Path(raw_root(raw))
+    if is_url(raw) or not Path(raw).is_dir():
+        return []
+    base = root / "events" if (root / "events").is_dir() else root
+    read = {path for _, path, *_ in list_files(raw)} | {f"{root}/imports.jsonl"}
+    read |= {path for name in REFERENCE_TABLES for path in reference_files(raw, name)}
+    return sorted(
+        str(file.relative_to(root))
+        for file in base.rglob("*")
+        if file.is_file() and str(file) not in read and not file.name.startswith((".", "_"))
+    )
 
 
 def fingerprint(path: str, size: int, modified: str) -> str:
@@ -359,7 +376,18 @@ def instant(expression: str, kind: str) -> str:
         return f"make_timestamp(epoch_us({expression}))"
     if kind.startswith("TIMESTAMP"):
         return f"cast({expression} as timestamp)"
-    return f"try_cast({expression} as timestamp)"
+    return text_instant(expression)
+
+
+def text_instant(text: str) -> str:
+    """DuckDB SQL that reads a text as a naive UTC timestamp, or null; by its offset or zone where it has one."""
+    return f"""
+        case
+            when regexp_matches({text}, ':[0-9.]+ *([+-][0-9:]+|[A-Za-z][A-Za-z_/ ]+)$')
+                then make_timestamp(epoch_us(try_cast({text} as timestamptz)))
+            else try_cast({text} as timestamp)
+        end
+    """
 
 
 def posted_spans(db: duckdb.DuckDBPyConnection, group: list[RawFile]) -> dict[str, tuple[str | None, str | None, int]]:
@@ -379,8 +407,8 @@ def posted_spans(db: duckdb.DuckDBPyConnection, group: list[RawFile]) -> dict[st
         source = f"""
             select
                 filename,
-                try_cast(found[1] as timestamp) as happened_at,
-                try_cast(coalesce(found[2], found[3]) as timestamp) as received_at
+                {text_instant("found[1]")} as happened_at,
+                {text_instant("coalesce(found[2], found[3])")} as received_at
             from (
                 select
                     filename,
@@ -470,7 +498,7 @@ def _json_text(group: list[RawFile]) -> str:
     keys = [*RAW_IDS, *RAW_OBJECTS, *INSTANTS]
     paths = ", ".join(f"'$.{name}'" for key in keys for name in (key, CONTRACT_COLUMNS[key]))
     found = {key: f"coalesce(found[{2 * number + 1}], found[{2 * number + 2}])" for number, key in enumerate(keys)}
-    instants = [f"try_cast({found.pop(name)} as timestamp)" for name in INSTANTS]
+    instants = [text_instant(found.pop(name)) for name in INSTANTS]
     return f"""
         select
             filename as path, cast(null as bigint) as row_number,

@@ -377,6 +377,11 @@ def build(
     open_date = closed_through + timedelta(days=1) if closed_through else None
     files = raw_files.take_stock(settings, known, open_date, now)
     rates, notes = exchange_rates(settings, open_date)
+    if unread := raw_files.unread_files(settings.raw):
+        notes.append(
+            f"{len(unread):,} files are no messages by their names and were not read: {', '.join(unread[:3])}"
+            + (", ..." if len(unread) > 3 else "")
+        )
 
     books = Books.read(settings.warehouse)
     if books.facts_version != versions.facts:

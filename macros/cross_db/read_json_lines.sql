@@ -9,7 +9,7 @@
     {%- if path -%}
         select {{ keys | join(', ') }}
         from read_json(
-            {{ dbt.string_literal(path) }},
+            {{ dbt.string_literal(dbt.escape_single_quotes(path)) }},
             format = 'newline_delimited',
             columns = { {%- for key in keys %}{{ key }}: 'varchar'{{ ', ' if not loop.last }}{% endfor -%} }
         )

@@ -22,7 +22,7 @@
             order by path
         {%- endset -%}
         {%- for row in run_query(files).rows -%}
-            {%- do groups.setdefault(row[1], []).append(dbt.string_literal(row[0])) -%}
+            {%- do groups.setdefault(row[1], []).append(dbt.string_literal(dbt.escape_single_quotes(row[0]))) -%}
         {%- endfor -%}
     {%- endif -%}
     select
@@ -70,8 +70,8 @@
         found[13] as properties,
         found[14] as traits,
         found[15] as context,
-        try_cast(found[16] as timestamp) as happened_at,
-        try_cast(coalesce(found[17], found[18]) as timestamp) as received_at,
+        {{ text_instant('found[16]') }} as happened_at,
+        {{ text_instant('coalesce(found[17], found[18])') }} as received_at,
         found[16] as happened_at_text,
         coalesce(found[17], found[18]) as received_at_text
     from (
@@ -102,8 +102,18 @@
     {%- if not found -%}cast(null as timestamp)
     {%- elif found[1] == 'TIMESTAMP WITH TIME ZONE' -%}make_timestamp(epoch_us({{ adapter.quote(found[0]) }}))
     {%- elif found[1].startswith('TIMESTAMP') -%}cast({{ adapter.quote(found[0]) }} as timestamp)
-    {%- else -%}try_cast({{ adapter.quote(found[0]) }} as timestamp)
+    {%- else -%}{{ text_instant(adapter.quote(found[0])) }}
     {%- endif -%}
+{%- endmacro %}
+
+{# An instant that was written as text, as naive UTC: with its offset or zone, where one follows the time, else as it is.
+   orchestration/raw_files.py reads it alike. #}
+{% macro text_instant(text) -%}
+    case
+        when regexp_matches({{ text }}, ':[0-9.]+ *([+-][0-9:]+|[A-Za-z][A-Za-z_/ ]+)$')
+            then make_timestamp(epoch_us(try_cast({{ text }} as timestamptz)))
+        else try_cast({{ text }} as timestamp)
+    end
 {%- endmacro %}
 
 {% macro spark__read_raw_messages() -%}

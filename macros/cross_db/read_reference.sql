@@ -9,7 +9,7 @@
     {%- set found = namespace(reader='', present=[]) -%}
     {%- if execute and var('raw_root') -%}
         {%- for suffix, reader in [('parquet', 'read_parquet'), ('csv', 'read_csv'), ('jsonl', 'read_json')] -%}
-            {%- set path = dbt.string_literal(var('raw_root') ~ '/' ~ name ~ '.' ~ suffix) -%}
+            {%- set path = dbt.string_literal(dbt.escape_single_quotes(var('raw_root') ~ '/' ~ name ~ '.' ~ suffix)) -%}
             {%- set options = ', all_varchar = true' if suffix == 'csv' else '' -%}
             {%- if not found.reader and run_query('select count(*) from glob(' ~ path ~ ')').columns[0].values()[0] > 0 -%}
                 {%- set found.reader = reader ~ '(' ~ path ~ options ~ ')' -%}

@@ -11,7 +11,7 @@ import json
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -104,7 +104,7 @@ def parquet_table(messages: Iterable[Message], *, native: bool) -> pa.Table:
     if native:
         for column, kind in (("timestamp", pa.timestamp("us", tz="UTC")), ("received_at", pa.timestamp("us"))):
             instants = [
-                datetime.fromisoformat(value).replace(tzinfo=None) if value else None
+                datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None) if value else None
                 for value in table.column(column).to_pylist()
             ]
             index = table.schema.get_field_index(column)
@@ -463,9 +463,18 @@ BAD_LINES = [
 ]  # fmt: skip
 
 
+#: Minutes from UTC of those who write instants.
+OFFSETS = (0, 0, 0, 0, 120, -480, 330)
+
+
 def iso(instant: datetime) -> str:
-    """A naive UTC instant as the spec writes it."""
-    return instant.isoformat(timespec="milliseconds") + "Z"
+    """A naive UTC instant as the spec writes it, or in the sender's own time, with its offset."""
+    minutes = OFFSETS[instant.second % len(OFFSETS)]
+    if not minutes:
+        return instant.isoformat(timespec="milliseconds") + "Z"
+    return (
+        instant.replace(tzinfo=UTC).astimezone(timezone(timedelta(minutes=minutes))).isoformat(timespec="milliseconds")
+    )
 
 
 def readable(message: Message) -> bool:
