@@ -428,21 +428,10 @@ select
         else by_order.channel
     end as channel,
     to_utc(by_order.cancelled_at) is not null
-    or coalesce(
-        by_order.status in (
-            'cancelled',
-            'canceled',
-            'void',
-            'voided',
-            'failed',
-            'declined',
-            'expired',
-            'abandoned',
-            'draft',
-            'unavailable'
-        ),
-        false
-    ) as is_cancelled,
+    or coalesce(by_order.status in ('cancelled', 'canceled', 'void', 'voided'), false) as is_cancelled,
+    -- no order yet, and maybe never
+    coalesce(by_order.status in ('failed', 'declined', 'expired', 'abandoned', 'draft', 'unavailable'), false)
+        as is_uncompleted,
     coalesce(by_order.status in ('refunded', 'returned', 'charged_back', 'chargeback'), false) as is_refunded
 from by_order
 left join money
@@ -455,6 +444,11 @@ left join money
 create table states as
 with
 
+sold_before as (
+    select distinct regexp_extract(message_id, '^(order:[0-9a-f]{32}):', 1) as entity
+    from imported
+),
+
 order_states as (
     select
         order_key,
@@ -463,7 +457,8 @@ order_states as (
         buyer_id,
         refunded_at,
         cancelled_at,
-        is_cancelled,
+        is_cancelled or is_uncompleted as is_cancelled,
+        is_uncompleted and 'order:' || md5(order_key) not in (from sold_before) as is_left_out,
         is_refunded,
         refunded_amount,
         revenue,
@@ -497,7 +492,7 @@ sales as (
         cast(null as json) as traits,
         null as refunded_in_all
     from order_states
-    where not is_return
+    where not is_return and not is_left_out
 ),
 
 cancellations as (
@@ -511,7 +506,7 @@ cancellations as (
         cast(null as json) as traits,
         null as refunded_in_all
     from order_states
-    where is_cancelled and not is_return
+    where is_cancelled and not is_return and not is_left_out
 ),
 
 refunds as (
@@ -525,7 +520,7 @@ refunds as (
         cast(null as json) as traits,
         refunded_amount as refunded_in_all
     from order_states
-    where (refunded_amount > 0 or (refunded_amount is null and is_refunded)) and not is_return
+    where (refunded_amount > 0 or (refunded_amount is null and is_refunded)) and not is_return and not is_left_out
 ),
 
 returns as (
@@ -701,7 +696,14 @@ from states
 where entity like 'return:%'
 having count(*) > 0
 union all
-select count(*) || ' orders have a status that means they were never completed, and count as cancelled.'
+select count(*) || ' orders are cancelled.'
 from orders
 where is_cancelled
+having count(*) > 0
+union all
+select
+    count(*) || ' orders have a status that means they were not completed: left out until an export says they were; '
+    || 'cancelled, where an earlier one did.'
+from orders
+where is_uncompleted and not is_cancelled
 having count(*) > 0;

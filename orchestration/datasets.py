@@ -25,6 +25,7 @@ from orchestration.dbt import business_variables
 from orchestration.erase import keep_out
 from orchestration.errors import StrataError
 from orchestration.quoting import identifier
+from orchestration.raw_files import read_manifest
 from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.sources import Source, digest, locate_source, open_table, open_tables
 
@@ -167,7 +168,9 @@ def prepare(settings: Settings, *, source: str | None, size: int | None, until: 
     """
     raw = Path(settings.raw)
     events = raw / "events"
-    if not (DATASETS_DIR / f"{settings.dataset}.sql").is_file() and any(path.is_file() for path in events.rglob("*")):
+    # Without a script, messages are simply there; those that are gone are named by who looks for them.
+    is_there = any(path.is_file() for path in events.rglob("*")) or bool(read_manifest(settings)[1])
+    if is_there and not (DATASETS_DIR / f"{settings.dataset}.sql").is_file():
         return Prepared("nothing to import")
     header = describe(settings.dataset)
     if size is None and (earlier := _records(raw)):

@@ -32,7 +32,6 @@ from dagster import (
     AssetMaterialization,
     AssetSelection,
     BackfillPolicy,
-    Backoff,
     BetaWarning,
     Config,
     DagsterRunStatus,
@@ -41,7 +40,7 @@ from dagster import (
     Definitions,
     Failure,
     MaterializeResult,
-    RetryPolicy,
+    RetryRequested,
     RunFailureSensorContext,
     RunRequest,
     RunsFilter,
@@ -116,9 +115,9 @@ MOST_DAYS = 31
 #: each other thousands of times.
 TELL_EVERY_SECONDS = 20.0
 DAYS = DailyPartitionsDefinition(start_date=first_day().isoformat(), timezone=TIMEZONE)
-#: A lock that is held too long, a full or slow disk, a server that is away: these pass. What a user has to put right
-#: doesn't, and is not tried again.
-RETRIES = RetryPolicy(max_retries=3, delay=30, backoff=Backoff.EXPONENTIAL)
+#: A lock that is held too long, a full or slow disk, a server that is away: these pass, and are tried again after so
+#: many seconds. What a user has to put right doesn't.
+RETRY_AFTER_SECONDS = (30, 60, 120)
 RAW_EVENTS, PUBLICATION = AssetKey("raw_events"), AssetKey("publication")
 
 
@@ -197,12 +196,18 @@ def result_of(node: dbt.NodeResult) -> MaterializeResult | AssetCheckResult | No
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Say what a user has to put right without trying it again; what may pass is left to the retries."""
+def told(context: AssetExecutionContext | AssetCheckExecutionContext) -> Iterator[None]:
+    """Say what a user has to put right without trying it again, and try again what may pass.
+
+    Not by a policy of Dagster's: by that, a run that somebody terminates would be tried again, too.
+    """
     try:
         yield
-    except (RetryableError, OSError, duckdb.IOException):
-        raise
+    except (RetryableError, OSError, duckdb.IOException) as error:
+        if context.retry_number >= len(RETRY_AFTER_SECONDS):
+            raise Failure(str(error), allow_retries=False) from error
+        context.log.warning(f"To be tried again: {error}")
+        raise RetryRequested(len(RETRY_AFTER_SECONDS), RETRY_AFTER_SECONDS[context.retry_number]) from error
     except Exception as error:
         raise Failure(str(error), allow_retries=False) from error
 
@@ -217,14 +222,13 @@ warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", categor
     key=RAW_EVENTS,
     partitions_def=DAYS,
     backfill_policy=BackfillPolicy.single_run(),
-    retry_policy=RETRIES,
     group_name="raw",
     kinds={"parquet"},
     description="Messages as they were delivered, by the day on which they were received, and the tables beside them.",
 )
 def raw_events(context: AssetExecutionContext) -> MaterializeResult:
     """Take in what the data set's own source has; messages that others put there are simply there."""
-    with told(), writing(SETTINGS):
+    with told(context), writing(SETTINGS):
         for note in take_in(SETTINGS, now=datetime.now(UTC)) if RAW is None else []:
             context.log.warning(note)
         found = raw_files.list_files(SETTINGS.raw)
@@ -242,7 +246,6 @@ class Build(Config):
     manifest=MANIFEST,
     dagster_dbt_translator=TRANSLATOR,
     backfill_policy=BackfillPolicy.single_run(),
-    retry_policy=RETRIES,
 )
 def dbt_models(context: AssetExecutionContext, config: Build) -> Iterator[Any]:
     """Run dbt once, over all that is new, and tell Dagster of each table and test as it ends.
@@ -282,7 +285,7 @@ def dbt_models(context: AssetExecutionContext, config: Build) -> Iterator[Any]:
                     yield found
     finally:
         thread.join()
-    with told():
+    with told(context):
         if failures:
             raise failures[0]
     for note in done[0].notes:
@@ -296,7 +299,7 @@ def dbt_models(context: AssetExecutionContext, config: Build) -> Iterator[Any]:
                     context.log_event(AssetMaterialization(spec.key, partition=day.isoformat()))
     if done[0].manifest is not None:
         return
-    with told(), writing(SETTINGS):
+    with told(context), writing(SETTINGS):
         is_all_done = is_served(SETTINGS)
     if not is_all_done:  # the tables are what this run would have made
         yield from (MaterializeResult(asset_key=key, metadata={"is_new": False}) for key in PUBLIC if key in keys)
@@ -314,11 +317,10 @@ DESCRIPTIONS = {
         for name, description in DESCRIPTIONS.items()
         if name not in checks.FRESHNESS
     ],
-    retry_policy=RETRIES,
 )
 def figures(context: AssetCheckExecutionContext) -> Iterator[AssetCheckResult]:
     """The standing checks of the figures. An error stops the publication, a warning doesn't."""
-    with told(), writing(SETTINGS):
+    with told(context), writing(SETTINGS):
         found = checks.of_figures(SETTINGS.warehouse)
     for key in context.selected_asset_check_keys:
         yield check_result(key.asset_key, key.name, [one for one in found if one.name == key.name])
@@ -339,7 +341,6 @@ def check_result(asset_key: AssetKey, name: str, found: list[checks.Check]) -> A
 @asset(
     key=PUBLICATION,
     deps=PUBLIC,
-    retry_policy=RETRIES,
     group_name="published",
     kinds={"duckdb", "parquet"},
     description="The tested marts that readers open.",
@@ -351,7 +352,7 @@ def check_result(asset_key: AssetKey, name: str, found: list[checks.Check]) -> A
 )
 def publication(context: AssetExecutionContext) -> MaterializeResult:
     """Publish what the warehouse holds, unless readers see it already."""
-    with told(), writing(SETTINGS):
+    with told(context), writing(SETTINGS):
         path = publish_warehouse(SETTINGS, MANIFEST)
         different = publish.differences(SETTINGS)
     facts = publish.current(SETTINGS) or {}
@@ -367,28 +368,26 @@ def publication(context: AssetExecutionContext) -> MaterializeResult:
 
 @asset(
     deps=[PUBLICATION],
-    retry_policy=RETRIES,
     group_name="published",
     kinds={"html"},
     description="The page that shows the publication.",
 )
-def atlas() -> MaterializeResult:
+def atlas(context: AssetExecutionContext) -> MaterializeResult:
     """Make the page of what is published, unless it is there."""
-    with told(), writing(SETTINGS):
+    with told(context), writing(SETTINGS):
         is_new = publish_atlas(SETTINGS)
     return MaterializeResult(metadata={"is_new": is_new, "file": str(SETTINGS.published / publish.ATLAS)})
 
 
 @asset(
     deps=[PUBLICATION],
-    retry_policy=RETRIES,
     group_name="published",
     kinds={"postgres"},
     description="The publication in PostgreSQL.",
 )
-def postgresql() -> MaterializeResult:
+def postgresql(context: AssetExecutionContext) -> MaterializeResult:
     """Load what is published, unless it is there."""
-    with told(), writing(SETTINGS):
+    with told(context), writing(SETTINGS):
         rows = publish_to_postgres(SETTINGS)
     return MaterializeResult(metadata={"tables": len(rows), "rows": sum(rows.values())})
 

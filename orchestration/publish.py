@@ -197,7 +197,23 @@ def add_atlas(settings: Settings, write: Callable[[Path, Path], object]) -> Path
 def has_atlas(settings: Settings) -> bool:
     """Is the atlas that of the current publication?"""
     run_id = current_run(settings)
-    return run_id is not None and _run_of(settings, ATLAS) == run_id
+    is_linked = run_id is not None and _run_of(settings, ATLAS) == run_id
+    return is_linked and (settings.published / ATLAS).stat().st_size > 0
+
+
+def is_whole(settings: Settings, run_id: str) -> bool:
+    """Do the links lead to this run, to a DuckDB file that can be read and all Parquet files? The atlas comes later."""
+    facts = facts_of(run_folder(settings, run_id) / LINK)
+    if facts is None or {_run_of(settings, LINK), _run_of(settings, PARQUET)} != {run_id}:
+        return False
+    files = (f"{mart.replace('.', '/')}.parquet" for mart in facts["row_counts"])
+    return all((settings.published / PARQUET / file).is_file() for file in files)
+
+
+def discard(settings: Settings, run_id: str) -> None:
+    """Remove a kept run's publication. The caller holds `writer_lock`."""
+    (run_folder(settings, run_id) / LINK).unlink(missing_ok=True)
+    _remove_leftovers(settings)
 
 
 def run_folder(settings: Settings, run_id: str) -> Path:
@@ -593,7 +609,7 @@ def _point(settings: Settings, part: str, run_id: str) -> None:
 def _run_of(settings: Settings, part: str) -> str | None:
     """The run that a link points to; None when it points to nothing."""
     link = settings.published / part
-    return (Path(os.readlink(link)).parent.name or None) if link.exists() else None
+    return (Path(os.readlink(link)).parent.name or None) if link.is_symlink() and link.exists() else None
 
 
 def _remove_leftovers(settings: Settings) -> None:

@@ -231,8 +231,14 @@ def read_manifest(settings: Settings) -> tuple[date | None, list[RawFile]]:
     path = settings.manifest / "files.jsonl"
     if not path.exists():
         return None, []
-    books, *files = path.read_text().splitlines()
-    return date.fromisoformat(json.loads(books)["closed_through"]), [RawFile(**json.loads(line)) for line in files]
+    try:
+        books, *files = path.read_text().splitlines()
+        return date.fromisoformat(json.loads(books)["closed_through"]), [RawFile(**json.loads(line)) for line in files]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StrataError(
+            f"{path} can't be read ({error}): put back the file from your back-up. It says what was received when; "
+            "without it, closed months would be posted anew."
+        ) from error
 
 
 def write_lines(path: Path, rows: list[dict[str, object]], mode: int = 0o644) -> None:
@@ -261,7 +267,13 @@ def take_stock(settings: Settings, known: list[RawFile], open_date: date | None,
     remembered = {f.file: f for f in known}
     stock: list[RawFile] = []
     new: list[RawFile] = []
-    for name, path, size, modified in list_files(settings.raw):
+    try:
+        found = list_files(settings.raw)
+    except StrataError:
+        if not known:
+            raise
+        found = []  # all are gone
+    for name, path, size, modified in found:
         before = remembered.pop(name, None)
         if before is None:
             new.append(
@@ -290,7 +302,8 @@ def take_stock(settings: Settings, known: list[RawFile], open_date: date | None,
     if remembered:
         gone = ", ".join(sorted(remembered)[:3])
         raise StrataError(
-            f"{len(remembered)} raw file(s) that were taken in are gone from {settings.raw}: {gone}. Put them back; "
+            f"{len(remembered)} raw file(s) that were taken in are gone from {settings.raw}: {gone}. Put them back (or "
+            "mount what they are on); "
             f"or, to begin anew without them, run `make clean DATASET={settings.dataset}`."
         )
     return sorted(stock + scan(new), key=lambda f: f.file)

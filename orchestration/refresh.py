@@ -63,10 +63,22 @@ class Books:
 
     @classmethod
     def read(cls, warehouse: Path, *, read_only: bool = False) -> Books:
-        """The state of a warehouse; that of an empty one where there is none."""
+        """The state of a warehouse; that of an empty one where there is none.
+
+        Raises StrataError where the file is none that DuckDB can read.
+        """
         if not warehouse.exists():
             return cls()
-        with duckdb.connect(str(warehouse), read_only=read_only) as db:
+        try:
+            opened = duckdb.connect(str(warehouse), read_only=read_only)
+        except duckdb.Error as error:
+            if "lock" in str(error):
+                raise
+            raise StrataError(
+                f"{warehouse} can't be read: {str(error).splitlines()[0]} Remove it and refresh: it is built anew from "
+                "the raw files and the manifest."
+            ) from error
+        with opened as db:
             if not db.execute("select 1 from duckdb_tables() where table_name = 'strata_books'").fetchone():
                 return cls()
             (state,) = db.execute("select state from main.strata_books").fetchone() or ("{}",)
@@ -447,7 +459,8 @@ def is_served(settings: Settings) -> bool:
     """
     if os.environ.get("STRATA_POSTGRES") or not publish.has_atlas(settings):
         return False
-    return publish.current_run(settings) == Books.read(settings.warehouse).run_id
+    run_id = Books.read(settings.warehouse).run_id
+    return bool(run_id) and publish.is_whole(settings, run_id)
 
 
 def publish_warehouse(settings: Settings, manifest: Mapping[str, Any] | None = None) -> Path | None:
@@ -462,11 +475,13 @@ def publish_warehouse(settings: Settings, manifest: Mapping[str, Any] | None = N
             f"The warehouse of {settings.dataset!r} is not whole: the run that wrote it last has failed. "
             f"`make refresh DATASET={settings.dataset}` says why, or mends it."
         )
-    if publish.current_run(settings) == books.run_id:
+    if publish.is_whole(settings, books.run_id):
         return None
-    if books.run_id in publish.kept_runs(settings):  # rolled back since, or killed before the links had moved
-        publish.point_back(settings, books.run_id)
-        return settings.published / publish.LINK
+    if books.run_id in publish.kept_runs(settings):
+        publish.point_back(settings, books.run_id)  # rolled back since, or killed before the links had moved
+        if publish.is_whole(settings, books.run_id):
+            return settings.published / publish.LINK
+        publish.discard(settings, books.run_id)  # damaged; what it was made from is whole
     checks.refuse_errors(checks.of_figures(settings.warehouse))
     facts = {"state": books.state, "as_of": books.state.split()[0], "checks_passed": books.checks_passed}
     return publish.publish(

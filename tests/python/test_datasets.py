@@ -356,6 +356,22 @@ def test_order_lines_become_orders_with_refunds_cancellations_and_returns(tmp_pa
     assert "Dates are written day first." in prepared.notes
 
 
+def test_an_order_that_was_not_completed_is_left_out_until_it_is(tmp_path):
+    def export(first: str, second: str) -> Path:
+        rows = f"F1,ann,2024-01-25,100,{first}\nF2,bob,2024-01-25,50,{second}\nF3,cai,2024-01-26,20,paid\n"
+        return write_csv(tmp_path / "o.csv", "order_id,customer_id,date,total,status\n" + rows, age=next(ages))
+
+    ages = iter((0, 60, 120))
+    said = run(tmp_path, "orders_csv", export("failed", "draft"))
+    assert set(orders(tmp_path)) == {"Order Completed F3"}
+    assert any(note.startswith("2 orders have a status that means they were not completed") for note in said.notes)
+    run(tmp_path, "orders_csv", export("completed", "draft"))
+    assert orders(tmp_path)["Order Completed F1"]["revenue"] == 100
+    # What was an order before, and is none any more, is cancelled.
+    run(tmp_path, "orders_csv", export("failed", "draft"))
+    assert set(orders(tmp_path)) == {"Order Completed F1", "Order Completed F3", "Order Cancelled F1"}
+
+
 def test_the_next_export_says_only_what_changed(tmp_path):
     source = write_csv(tmp_path / "lines.csv", LINES)
     run(tmp_path, "orders_csv", source)

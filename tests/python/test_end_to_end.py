@@ -144,19 +144,50 @@ def test_a_refresh_with_nothing_new_writes_nothing(shop: Rehearsal) -> None:
     assert fingerprints(shop) == before
 
 
-def test_other_words_and_tests_are_published_though_no_figure_changes(
-    shop: Rehearsal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, figures = current(shop.settings), shop.query("from marts.customers order by all")
-    monkeypatch.setattr(dbt, "WORD_PATHS", ("models",))
-    done = shop.refresh(NOW)
-    after = current(shop.settings)
-    assert done.published and after["run_id"] != before["run_id"]
-    assert done.layer_seconds["tests"] > 0
-    assert before["state"].split()[:-1] == after["state"].split()[:-1]
-    assert shop.query("from marts.customers order by all") == figures
-    monkeypatch.undo()
-    shop.refresh(NOW)
+def test_what_is_damaged_of_a_publication_is_published_again(shop: Rehearsal) -> None:
+    settings = shop.settings
+    figures = shop.query("from marts.customers order by all")
+
+    def copy_in_place_of_the_link() -> None:
+        link = settings.published / "strata.duckdb"
+        content = link.read_bytes()
+        link.unlink()
+        link.write_bytes(content)
+
+    def truncate() -> None:
+        file = Path(os.path.realpath(settings.published / "strata.duckdb"))
+        file.chmod(0o644)
+        os.truncate(file, 4096)
+
+    for damage in (
+        (settings.published / "parquet").unlink,
+        lambda: (settings.published / "parquet" / "marts" / "orders.parquet").unlink(),
+        copy_in_place_of_the_link,
+        truncate,
+        lambda: shutil.rmtree(settings.published),
+    ):
+        damage()
+        assert shop.refresh(NOW).published
+        assert pq.read_table(settings.published / "parquet" / "marts" / "customers.parquet").num_rows == len(figures)
+        with duckdb.connect(str(settings.published / "strata.duckdb"), read_only=True) as db:
+            assert db.execute("from marts.customers order by all").fetchall() == figures
+        assert (settings.published / "atlas.html").stat().st_size > 0
+        assert shop.refresh(NOW).published is None
+
+
+def test_what_cannot_be_read_any_more_is_named_with_what_to_do(shop: Rehearsal) -> None:
+    manifest = shop.settings.manifest / "files.jsonl"
+    for file, advice in ((shop.settings.warehouse, "Remove it and refresh"), (manifest, "from your back-up")):
+        content = file.read_bytes()
+        file.write_bytes(content[: len(content) // 2] if file == manifest else b"nothing of DuckDB's" * 1000)
+        with pytest.raises(StrataError, match=advice):
+            shop.refresh(NOW)
+        file.write_bytes(content)
+    gone = shop.raw.rename(shop.raw.with_name("elsewhere"))
+    with pytest.raises(StrataError, match=r"raw file\(s\) that were taken in are gone"):
+        shop.refresh(NOW)
+    gone.rename(shop.raw)
+    assert shop.refresh(NOW).published is None
 
 
 def test_a_rollback_holds_until_the_next_refresh_also_with_nothing_new(shop: Rehearsal) -> None:
@@ -171,6 +202,21 @@ def test_a_rollback_holds_until_the_next_refresh_also_with_nothing_new(shop: Reh
     assert shop.refresh(NOW).published
     assert current(shop.settings) == latest
     assert shop.refresh(NOW).published is None
+
+
+def test_other_words_and_tests_are_published_though_no_figure_changes(
+    shop: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, figures = current(shop.settings), shop.query("from marts.customers order by all")
+    monkeypatch.setattr(dbt, "WORD_PATHS", ("models",))
+    done = shop.refresh(NOW)
+    after = current(shop.settings)
+    assert done.published and after["run_id"] != before["run_id"]
+    assert done.layer_seconds["tests"] > 0
+    assert before["state"].split()[:-1] == after["state"].split()[:-1]
+    assert shop.query("from marts.customers order by all") == figures
+    monkeypatch.undo()
+    shop.refresh(NOW)
 
 
 # ---- what can be wrong with the files
@@ -220,7 +266,7 @@ def vanished_file(raw: Path) -> str:
 def no_file(raw: Path) -> str:
     """Nothing at all."""
     shutil.rmtree(raw / "events")
-    return "No messages found"
+    return "taken in are gone"
 
 
 @pytest.mark.parametrize(
