@@ -11,11 +11,20 @@ import json
 import os
 import smtplib
 import ssl
+import time
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 TIMEOUT_SECONDS = 20
+PAUSE_SECONDS = 5
+
+
+class _Unmoved(HTTPRedirectHandler):
+    """Takes a redirect for the error that it is: urllib would follow it without what is to be told."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Nowhere."""
 
 
 def is_configured() -> bool:
@@ -32,7 +41,11 @@ def send(subject: str, text: str) -> None:
     for name, tell in (("STRATA_ALERT_WEBHOOK", _post), ("STRATA_ALERT_EMAIL", _mail)):
         if target := os.environ.get(name):
             try:
-                tell(target, subject, text)
+                try:
+                    tell(target, subject, text)
+                except OSError:  # once more: nobody tries a second time to tell of a run
+                    time.sleep(PAUSE_SECONDS)
+                    tell(target, subject, text)
             except (OSError, ValueError) as error:
                 failures.append(error)
     if failures:
@@ -44,7 +57,7 @@ def _post(webhook: str, subject: str, text: str) -> None:
         raise ValueError("STRATA_ALERT_WEBHOOK is not an http(s) URL")
     body = json.dumps({"text": f"{subject}\n{text}"}).encode()
     request = Request(webhook, body, {"Content-Type": "application/json"})  # noqa: S310 - http(s), as checked
-    urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310
+    build_opener(_Unmoved).open(request, timeout=TIMEOUT_SECONDS).close()
 
 
 def _mail(address: str, subject: str, text: str) -> None:
@@ -53,6 +66,8 @@ def _mail(address: str, subject: str, text: str) -> None:
     message["From"] = os.environ.get("STRATA_ALERT_SENDER") or address
     message.set_content(text)
     server = urlsplit(os.environ.get("STRATA_SMTP_URL") or "smtp://localhost:25")
+    if server.scheme not in ("smtp", "smtps"):
+        raise ValueError("STRATA_SMTP_URL is not an smtp:// or smtps:// URL")
     host, port, trusted = server.hostname or "localhost", server.port or 0, ssl.create_default_context()
     with (
         smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=trusted)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,18 @@ TYPES = {
     "TIMESTAMP WITH TIME ZONE": "timestamptz",
 }  # fmt: skip
 
+#: Views on the tables of a schema that are in another one, and so are not Strata's.
+VIEWS_ON = """
+    select distinct rewritten.ev_class::regclass::text as name
+    from pg_depend as dependencies
+    inner join pg_rewrite as rewritten on dependencies.objid = rewritten.oid
+    inner join pg_class as tables on dependencies.refobjid = tables.oid
+    inner join pg_namespace as schemas on tables.relnamespace = schemas.oid
+    where dependencies.classid = 'pg_rewrite'::regclass and dependencies.refclassid = 'pg_class'::regclass
+        and schemas.nspname = %s and rewritten.ev_class::regclass::text not like %s
+    order by name
+"""
+
 
 @dataclass(frozen=True)
 class _Table:
@@ -55,8 +68,8 @@ class _Table:
 def publish_postgres(settings: Settings, publication: Path | None = None) -> dict[str, int]:
     """Load a publication's DuckDB file (the current one's) into PostgreSQL; the rows per table, `marts.orders`: 1000.
 
-    Nothing is loaded, and nothing returned, where that run is in PostgreSQL already. The role bi_reader may read both
-    schemas, and nothing else of Strata's. The caller holds `writer_lock`.
+    Nothing is loaded, and nothing returned, where all of that run is in PostgreSQL already. The role bi_reader may read
+    both schemas, and nothing else of Strata's. The caller holds `writer_lock`.
 
     Raises RetryableError where the server is away, somebody holds a lock or another process loads; StrataError where
     nothing is published, the database holds another data set or other schemas of these names, or a right is missing.
@@ -74,9 +87,9 @@ def publish_postgres(settings: Settings, publication: Path | None = None) -> dic
             if not is_alone:
                 raise RetryableError(f"another process loads marts into PostgreSQL ({_where()}): try again after it.")
             held = _held(connection, settings.dataset)
-            if held != facts["run_id"]:
+            if held != facts["run_id"] or not _has_all(connection, facts):
                 rows = _load(connection, path, facts)
-                _swap(connection, is_replacing=held is not None)
+                _swap(connection)
         _drop_replaced(connection)
     return rows
 
@@ -154,6 +167,13 @@ def _held(connection: psycopg.Connection, dataset: str) -> str | None:
         f"the {names} of PostgreSQL ({_where()}) hold {holder}, so {dataset!r} was not loaded. Name another database "
         "in STRATA_POSTGRES, or drop both schemas first if they are no longer needed."
     )
+
+
+def _has_all(connection: psycopg.Connection, facts: Mapping[str, Any]) -> bool:
+    """Are all tables of a publication there?"""
+    wanted = list(facts["row_counts"])
+    query = "select count(*) from pg_tables where schemaname || '.' || tablename = any(%s)"
+    return _row(connection, query, wanted) == (len(wanted),)
 
 
 def _load(connection: psycopg.Connection, path: Path, facts: Mapping[str, Any]) -> dict[str, int]:
@@ -245,7 +265,7 @@ def _indexes(key: Sequence[str], sorted_by: Sequence[str], references: Mapping[s
     )
 
 
-def _swap(connection: psycopg.Connection, *, is_replacing: bool) -> None:
+def _swap(connection: psycopg.Connection) -> None:
     """Put the new schemas in the place of the old ones, and let bi_reader read these and no others."""
     if not _row(connection, "select 1 from pg_roles where rolname = %s", READER):
         _run(connection, "create role {} nologin", sql.Identifier(READER))
@@ -253,7 +273,7 @@ def _swap(connection: psycopg.Connection, *, is_replacing: bool) -> None:
     reader = sql.Identifier(READER)
     for schema in publish.PUBLIC_SCHEMAS:
         current, following, old = (sql.Identifier(name) for name in (schema, _next(schema), f"{schema}_old_{now}"))
-        if is_replacing:
+        if _row(connection, "select to_regnamespace(%s) is not null", schema) == (True,):
             _run(connection, "revoke all on schema {} from {}", current, reader)
             _run(connection, "alter schema {} rename to {}", current, old)
         _run(connection, "alter schema {} rename to {}", following, current)
@@ -270,14 +290,22 @@ def _replaced(connection: psycopg.Connection) -> list[str]:
 
 
 def _drop_replaced(connection: psycopg.Connection) -> None:
-    """Drop the schemas of earlier publications. One that somebody still reads is left to the next run."""
+    """Drop the schemas of earlier publications, and say whose views go with them. One that somebody still reads is left
+    to the next run."""
     for schema in _replaced(connection):
         try:
             with connection.transaction():
                 connection.execute("set local lock_timeout = '1s'")
+                views = [name for (name,) in connection.execute(VIEWS_ON, [schema, f"{schema}.%"])]
                 _run(connection, "drop schema {} cascade", sql.Identifier(schema))
         except psycopg.errors.LockNotAvailable:
             continue
+        if views:
+            print(
+                f"PostgreSQL: {', '.join(views)} went with the marts of an earlier publication. Make them anew, or "
+                "keep them as queries in the tool that asks them.",
+                file=sys.stderr,
+            )
 
 
 def _run(connection: psycopg.Connection, statement: str, *parts: sql.Composable) -> None:

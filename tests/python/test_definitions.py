@@ -129,6 +129,11 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(302 if self.path == "/moved" else 200)
+            self.send_header("Location", "/")
+            self.end_headers()
+
+        def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
 
@@ -238,7 +243,18 @@ def test_a_mail_is_sent_to_who_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         assert f"{line}\r\n" in mail
 
 
+def test_an_address_that_has_moved_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STRATA_ALERT_EMAIL", raising=False)
+    monkeypatch.setattr(alerts, "PAUSE_SECONDS", 0)
+    with webhook() as (address, told):
+        monkeypatch.setenv("STRATA_ALERT_WEBHOOK", f"{address}moved")
+        with pytest.raises(OSError, match="302"):
+            alerts.send("it failed", "because")
+    assert len(told) == 2, "tried twice"
+
+
 def test_whoever_cannot_be_told_keeps_nobody_else_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "PAUSE_SECONDS", 0)
     monkeypatch.setenv("STRATA_ALERT_WEBHOOK", "http://127.0.0.1:9/")
     monkeypatch.setenv("STRATA_ALERT_EMAIL", "ops@example.com")
     MailServer.taken.clear()

@@ -205,6 +205,33 @@ def test_a_load_that_fails_leaves_the_old_marts(settings: Settings, server: Serv
         assert connection.execute("select count(*) from marts.customers").fetchone() == (5,)
 
 
+def test_what_is_missing_of_a_run_is_loaded_again(settings: Settings, server: Server, database: str) -> None:
+    publish_rows(settings, "first", 5)
+    publish_postgres(settings)
+    assert publish_postgres(settings) == {}
+    with server.connect(database, "strata") as connection:
+        for loss in ("drop table marts.customers cascade", "drop schema marts cascade"):
+            connection.execute(loss)
+            assert publish_postgres(settings)["marts.customers"] == 5
+            assert connection.execute("select count(*) from marts.customers").fetchone() == (5,)
+            assert replaced_schemas() == []
+
+
+def test_views_that_go_with_their_marts_are_named(
+    settings: Settings, server: Server, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_rows(settings, "first", 5)
+    publish_postgres(settings)
+    with server.connect(database) as connection:
+        connection.execute("create schema reports; create view reports.everybody as select * from marts.customers")
+        publish_rows(settings, "second", 6)
+        publish_postgres(settings)
+        assert "PostgreSQL: reports.everybody went with the marts" in capsys.readouterr().err
+        publish_rows(settings, "third", 7)
+        publish_postgres(settings)
+    assert capsys.readouterr().err == ""
+
+
 def test_another_data_set_is_not_overwritten(settings: Settings, server: Server, database: str) -> None:
     publish_rows(settings, "first", 5)
     publish_postgres(settings)
