@@ -1,6 +1,7 @@
 -- What each segment adds up to on each snapshot date: one row per micro-segment, and one per macro-segment
 -- (micro_segment_id null).
 {% set horizons = ltv_horizons() -%}
+{% set lows = [] -%}
 with customers as (
 
     select * from {{ ref('int_customer_snapshots') }}
@@ -97,10 +98,8 @@ final as (
         cast(predictions.expected_orders_{{ days }}d as decimal(18, 2)) as expected_orders_{{ days }}d,
         predictions.predicted_ltv_{{ days }}d,
         -- what is at least earned in fewer days is earned in more, too
-        {% if not loop.first %}greatest({% endif -%}
-        {% for shorter in horizons if shorter <= days -%}
-        predictions.predicted_ltv_{{ shorter }}d_low{{ ', ' if not loop.last }}
-        {%- endfor %}{{ ')' if not loop.first }} as predicted_ltv_{{ days }}d_low,
+        {%- do lows.append('predictions.predicted_ltv_' ~ days ~ 'd_low') %}
+        {{ 'greatest(' ~ lows | join(', ') ~ ')' if lows[1:] else lows[0] }} as predicted_ltv_{{ days }}d_low,
         predictions.predicted_ltv_{{ days }}d_high,
         {%- endfor %}
         coalesce(predictions.is_ltv_backtested, false) as is_ltv_backtested

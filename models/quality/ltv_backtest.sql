@@ -116,7 +116,9 @@ totals as (
         coalesce(outcomes.micro_segment_id, outcomes.macro_segment, 'all') as level_value,
         errors.model_error is not null as is_interval_widened,
         -- what is at least earned in fewer days is earned in more, too
-        max({{ ltv_bound('-', 'outcomes.expected_net_revenue', 'outcomes.standard_error', 'errors.model_error') }}) over (
+        max(
+            {{ ltv_bound('-', 'outcomes.expected_net_revenue', 'outcomes.standard_error', 'errors.model_error') }}
+        ) over (
             partition by
                 outcomes.snapshot_date,
                 outcomes.level,
