@@ -7,6 +7,7 @@ the warehouse, as the marts have it.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from orchestration.errors import StrataError
 from orchestration.quoting import literal
 from orchestration.raw_files import RawFile, raw_text
 from orchestration.settings import Settings
-from orchestration.traces import Traces, normal, normal_sql
+from orchestration.traces import AFTER, BEFORE, Traces, normal, normal_sql
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ def find(settings: Settings, files: list[RawFile], customer: str, key: str) -> P
         found = _spread(db, _users_behind(db, seeds, customer))
         while True:
             contacts, shared_contacts = _contacts(db, files, found)
-            # An id that is the person's own address is the person's, too.
-            more = _ids(db, f"normal_id in ({_list(map(normal, contacts))})") - found
+            # An id that is the person's own address, or is written around it (`Jane Doe <jane@...>`), is the person's.
+            more = _ids(db, f"normal_id in ({_list(map(normal, contacts))})") | _around(db, {*contacts, *found})
+            more -= found
             if not more:
                 break
             found = _spread(db, found | more)
@@ -95,6 +97,16 @@ def find(settings: Settings, files: list[RawFile], customer: str, key: str) -> P
             shared=(*shared, *shared_contacts),
             shown=tuple(sorted({public_id(key, one) for one in found} - found)),
         )
+
+
+def _around(db: duckdb.DuckDBPyConnection, names: set[str]) -> set[str]:
+    """The ids that hold one of these e-mail addresses, and not as a part of another one."""
+    addresses = sorted({normal(one) for one in names if "@" in one})
+    if not addresses:
+        return set()
+    whole = re.compile(f"{BEFORE}(?:{'|'.join(map(re.escape, addresses))}){AFTER}")
+    held = " or ".join(f"contains(normal_id, {literal(address)})" for address in addresses)
+    return {one for one in _ids(db, held) if whole.search(normal(one))}
 
 
 def _read_ids(db: duckdb.DuckDBPyConnection, files: list[RawFile]) -> None:

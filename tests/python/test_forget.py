@@ -637,6 +637,14 @@ def test_everybody_elses_figures_are_those_of_a_shop_that_never_knew_the_person(
     assert [found for found in differences(books, never_knew) if not found.startswith(COUNTS_OF_MESSAGES)] == []
 
 
+def test_an_id_that_is_written_around_an_address_is_whose_address_it_is(tmp_path: Path) -> None:
+    ids = ("jane@x.de", "Jane Doe <jane@x.de>", "mailto:JANE@x.de", "mary-jane@x.de", "jane@x.de.example", "bob")
+    raw_of(tmp_path, [message(number, user_id=one) for number, one in enumerate(ids)])
+    settings = Settings.of("shop", str(tmp_path), tmp_path / "home")
+    person = persons.find(settings, raw_files.take_stock(settings, [], None, NOW), "jane@x.de", id_key(settings))
+    assert person is not None and person.users == ("Jane Doe <jane@x.de>", "jane@x.de", "mailto:JANE@x.de")
+
+
 def test_what_is_kept_of_an_order_is_the_same_in_files_and_in_staging() -> None:
     macros = (PROJECT_DIR / "macros" / "forgotten.sql").read_text()
     for macro, kept in (
