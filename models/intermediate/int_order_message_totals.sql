@@ -39,8 +39,9 @@ amounts as (
     select
         messages.*,
         case
-            when messages.amount is not null or messages.message not in ('Order Completed', 'Order Updated')
-                then messages.amount
+            when messages.amount is not null or messages.message = 'Order Cancelled' then messages.amount
+            when messages.message = 'Order Refunded' and line_totals.amount < 0 then 0
+            when messages.message = 'Order Refunded' then line_totals.amount
             else coalesce(greatest(line_totals.amount - messages.discount, 0), 0)
         end as stated_amount
     from messages

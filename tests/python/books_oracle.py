@@ -409,7 +409,10 @@ def state_of_order(messages: list[Posted]) -> OrderState:
     sold = cents(amount * factor)
     asked, refunded_by_day, given, refunded = ZERO, defaultdict(Decimal), ZERO, ZERO
     for m in sorted((m for m in messages if m.event == "Order Refunded"), key=recency):
+        worth = [cents(price * quantity) for price, quantity in lines_of(m) or () if price is not None]
         stated = net_amount(m)
+        if stated is None and worth:
+            stated = max(sum(worth), ZERO)
         asked += sold if stated is None else cents(stated * in_order_currency(m, first))
         given, before = min(asked, sold), given
         # Rounded to date, so that all of it is all of it in either currency.

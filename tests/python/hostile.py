@@ -406,10 +406,16 @@ class _Shop:
         known = self.orders.get(order_id, {"buyer": {}, "currency": "USD"})
         properties: dict[str, Any] = {"order_id": order_id, "currency": known["currency"]}
         properties |= self.chance.choice([
-            {"total": 25}, {"total": 12.34}, {"total": 99999}, {}, {"revenue": 3},
+            {"total": 25}, {"total": 12.34}, {"total": 99999}, {}, self.refunded_without_total(received),
             {"total": 10, "products": [{"product_id": f"p{self.chance.randint(1, 8)}"}]},
         ])  # fmt: skip
         return [self.message(received, "track", event="Order Refunded", **known["buyer"], properties=properties)]
+
+    @staticmethod
+    def refunded_without_total(received: datetime) -> dict[str, Any]:
+        """Another amount, or products with and without their prices."""
+        hat, pin = {"product_id": "p1", "price": "7.50", "quantity": 2}, {"product_id": "p2"}
+        return [{"revenue": 3}, {"products": [hat]}, {"products": [pin]}, {"products": [hat, pin]}][received.second % 4]
 
     def repeat(self, received: datetime) -> list[Message]:
         """An earlier message once more: as it was, or with changed instants, or with other content."""

@@ -1,5 +1,6 @@
 -- The refunds of an order as they were known on each day on which one of its messages was posted, one row a refund
--- message. Together they never exceed the sale; a refund without an amount is a refund of all that is left.
+-- message. Together they never exceed the sale. A refund that states no amount is one of the products that it names, at
+-- their prices; without those, of all that is left.
 with sale_states as (
 
     select * from {{ ref('int_sale_states') }}
@@ -7,10 +8,36 @@ with sale_states as (
 
 ),
 
+line_totals as (
+
+    select
+        message_id,
+        cast(sum(cast(unit_price * quantity as decimal(18, 2))) as decimal(18, 2)) as amount
+    from {{ ref('stg_order_lines') }}
+    where received_date <= {{ run_to() }}
+    group by message_id
+
+),
+
 refunds as (
 
-    select * from {{ ref('stg_order_messages') }}
-    where message = 'Order Refunded' and received_date <= {{ run_to() }}
+    select
+        order_messages.order_id,
+        order_messages.message_id,
+        order_messages.event_date,
+        order_messages.event_at,
+        order_messages.received_at,
+        order_messages.received_date,
+        order_messages.currency,
+        order_messages.rate_to_reporting,
+        case
+            when order_messages.amount is not null then order_messages.amount
+            when line_totals.amount < 0 then 0
+            else line_totals.amount
+        end as amount
+    from {{ ref('stg_order_messages') }} as order_messages
+    left join line_totals on order_messages.message_id = line_totals.message_id
+    where order_messages.message = 'Order Refunded' and order_messages.received_date <= {{ run_to() }}
 
 ),
 
