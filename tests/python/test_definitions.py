@@ -228,16 +228,24 @@ class MailServer(socketserver.StreamRequestHandler):
             self.wfile.write(b"221 bye\r\n" if command[0].upper() == "QUIT" else b"250 ok\r\n")
 
 
+@contextmanager
+def mail_server() -> Iterator[int]:
+    """The port at which one mail is taken."""
+    MailServer.taken.clear()
+    with socketserver.TCPServer(("127.0.0.1", 0), MailServer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        yield server.server_address[1]
+        thread.join()
+
+
 def test_a_mail_is_sent_to_who_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STRATA_ALERT_WEBHOOK", raising=False)
     monkeypatch.setenv("STRATA_ALERT_EMAIL", "ops@example.com")
     assert alerts.is_configured()
-    with socketserver.TCPServer(("127.0.0.1", 0), MailServer) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        monkeypatch.setenv("STRATA_SMTP_URL", f"smtp://127.0.0.1:{server.server_address[1]}")
+    with mail_server() as port:
+        monkeypatch.setenv("STRATA_SMTP_URL", f"smtp://127.0.0.1:{port}")
         alerts.send("it failed", "because")
-        thread.join()
     [mail] = MailServer.taken
     for line in ("Subject: it failed", "To: ops@example.com", "From: ops@example.com", "because"):
         assert f"{line}\r\n" in mail
@@ -257,14 +265,10 @@ def test_whoever_cannot_be_told_keeps_nobody_else_from_it(monkeypatch: pytest.Mo
     monkeypatch.setattr(alerts, "PAUSE_SECONDS", 0)
     monkeypatch.setenv("STRATA_ALERT_WEBHOOK", "http://127.0.0.1:9/")
     monkeypatch.setenv("STRATA_ALERT_EMAIL", "ops@example.com")
-    MailServer.taken.clear()
-    with socketserver.TCPServer(("127.0.0.1", 0), MailServer) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        monkeypatch.setenv("STRATA_SMTP_URL", f"smtp://127.0.0.1:{server.server_address[1]}")
+    with mail_server() as port:
+        monkeypatch.setenv("STRATA_SMTP_URL", f"smtp://127.0.0.1:{port}")
         with pytest.raises(OSError, match="refused"):
             alerts.send("it failed", "because")
-        thread.join()
     assert len(MailServer.taken) == 1
 
 
@@ -272,14 +276,12 @@ def test_a_password_is_sent_through_tls_alone(monkeypatch: pytest.MonkeyPatch) -
     """A server elsewhere that offers no STARTTLS; here `elsewhere` is this machine."""
     monkeypatch.delenv("STRATA_ALERT_WEBHOOK", raising=False)
     monkeypatch.setenv("STRATA_ALERT_EMAIL", "ops@example.com")
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", server.server_address)])
-    with socketserver.TCPServer(("127.0.0.1", 0), MailServer) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        monkeypatch.setenv("STRATA_SMTP_URL", f"smtp://me:secret@mail.example.com:{server.server_address[1]}")
+    with mail_server() as port:
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", port))])
+        monkeypatch.setenv("STRATA_SMTP_URL", f"smtp://me:secret@mail.example.com:{port}")
         with pytest.raises(ValueError, match="offers no STARTTLS"):
             alerts.send("it failed", "because")
-        thread.join()
+    assert MailServer.taken == []
 
 
 def test_nobody_is_told_where_nobody_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
