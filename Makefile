@@ -108,7 +108,7 @@ bench-segments: $(INSTALLED) ## segments against k-means and a regression tree (
 	@$(BIN)/python -m benchmarks.segments $${DATASET:+--dataset "$$DATASET"}
 
 clean: ## remove build files and caches; with DATASET=..., all that was made for that data set (your own raw files stay)
-	@$(if $(filter command,$(origin DATASET)),$(BIN)/python -m orchestration clean --dataset "$$DATASET" $${YES:+--yes})
+	@$(if $(filter command,$(origin DATASET)),$(BIN)/python -m orchestration clean --dataset "$$DATASET")
 	@rm -rf target logs .duckdb_tmp .pytest_cache .ruff_cache .hypothesis warehouse/*.tmp
 	@find orchestration tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 

@@ -203,13 +203,13 @@ def list_files(raw: str) -> list[tuple[str, str, int, str]]:
     return sorted(files)
 
 
-def unread_files(raw: str) -> list[str]:
-    """What lies among the message files and is none, by its path below the root; hidden files don't count."""
+def unread_files(raw: str, files: list[RawFile]) -> list[str]:
+    """What lies among these message files and is none, by its path below the root; hidden files don't count."""
     root = Path(raw_root(raw))
     if is_url(raw) or not Path(raw).is_dir():
         return []
     base = root / "events" if (root / "events").is_dir() else root
-    read = {path for _, path, *_ in list_files(raw)} | {f"{root}/imports.jsonl"}
+    read = {file.path for file in files} | {f"{root}/imports.jsonl"}
     read |= {path for name in REFERENCE_TABLES for path in reference_files(raw, name)}
     return sorted(
         str(file.relative_to(root))

@@ -72,7 +72,7 @@ class Books:
         try:
             opened = duckdb.connect(str(warehouse), read_only=read_only)
         except duckdb.Error as error:
-            if "lock" in str(error):
+            if "Could not set lock" in str(error):
                 raise
             raise StrataError(
                 f"{warehouse} can't be read: {str(error).splitlines()[0]} Remove it and refresh: it is built anew from "
@@ -133,7 +133,7 @@ class Versions:
             facts=dbt.version_of(dbt.FACT_PATHS, {name: business[name] for name in dbt.FACT_VARIABLES}),
             rules=dbt.version_of(dbt.RULE_PATHS, told, extra=own_rules),
             logic=dbt.version_of(tuple(path for path in dbt.RULE_PATHS if path != "seeds"), told),
-            words=dbt.version_of(dbt.WORD_PATHS, {}, suffixes=(".yml", ".md", ".sql")),
+            words=dbt.version_of(dbt.WORD_PATHS, {}, suffixes=(".yml", ".md")),
         )
 
 
@@ -389,7 +389,7 @@ def build(
     open_date = closed_through + timedelta(days=1) if closed_through else None
     files = raw_files.take_stock(settings, known, open_date, now)
     rates, notes = exchange_rates(settings, open_date)
-    if unread := raw_files.unread_files(settings.raw):
+    if unread := raw_files.unread_files(settings.raw, files):
         notes.append(
             f"{len(unread):,} files are no messages by their names and were not read: {', '.join(unread[:3])}"
             + (", ..." if len(unread) > 3 else "")

@@ -8,36 +8,43 @@ with sale_states as (
 
 ),
 
+refunds as (
+
+    select * from {{ ref('stg_order_messages') }}
+    where message = 'Order Refunded' and received_date <= {{ run_to() }}
+
+),
+
+without_amount as (
+
+    select message_id
+    from refunds
+    where amount is null
+
+),
+
 line_totals as (
 
     select
         message_id,
         cast(sum(cast(unit_price * quantity as decimal(18, 2))) as decimal(18, 2)) as amount
     from {{ ref('stg_order_lines') }}
-    where received_date <= {{ run_to() }}
+    semi join without_amount on {{ ref('stg_order_lines') }}.message_id = without_amount.message_id
     group by message_id
 
 ),
 
-refunds as (
+stated as (
 
     select
-        order_messages.order_id,
-        order_messages.message_id,
-        order_messages.event_date,
-        order_messages.event_at,
-        order_messages.received_at,
-        order_messages.received_date,
-        order_messages.currency,
-        order_messages.rate_to_reporting,
+        refunds.*,
         case
-            when order_messages.amount is not null then order_messages.amount
+            when refunds.amount is not null then refunds.amount
             when line_totals.amount < 0 then 0
             else line_totals.amount
-        end as amount
-    from {{ ref('stg_order_messages') }} as order_messages
-    left join line_totals on order_messages.message_id = line_totals.message_id
-    where order_messages.message = 'Order Refunded' and order_messages.received_date <= {{ run_to() }}
+        end as worth
+    from refunds
+    left join line_totals on refunds.message_id = line_totals.message_id
 
 ),
 
@@ -48,23 +55,23 @@ known as (
         sale_states.order_id,
         sale_states.order_rate,
         sale_states.revenue_order_currency as sold,
-        refunds.message_id as refund_message_id,
-        refunds.event_date as refund_date,
-        refunds.event_at,
-        refunds.received_at,
+        stated.message_id as refund_message_id,
+        stated.event_date as refund_date,
+        stated.event_at,
+        stated.received_at,
         case
-            when refunds.amount is null then sale_states.revenue_order_currency
-            when coalesce(refunds.currency, sale_states.order_currency) = sale_states.order_currency then refunds.amount
+            when stated.worth is null then sale_states.revenue_order_currency
+            when coalesce(stated.currency, sale_states.order_currency) = sale_states.order_currency then stated.worth
             else
                 cast(
-                    refunds.amount
-                    * (cast(refunds.rate_to_reporting as double) / cast(sale_states.order_rate as double))
+                    stated.worth
+                    * (cast(stated.rate_to_reporting as double) / cast(sale_states.order_rate as double))
                     as decimal(18, 2)
                 )
         end as asked
     from sale_states
-    inner join refunds
-        on sale_states.order_id = refunds.order_id and refunds.received_date <= sale_states.received_date
+    inner join stated
+        on sale_states.order_id = stated.order_id and stated.received_date <= sale_states.received_date
 
 ),
 
